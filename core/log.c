@@ -32,7 +32,8 @@ static const char *date_now(void)
     if (now == date_second)
         return date_text;
     if (localtime_r(&now, &tm) == NULL ||
-        strftime(date_text, sizeof(date_text), "%Y-%m-%d %H:%M:%S %z", &tm) == 0)
+        strftime(date_text, sizeof(date_text), "%Y-%m-%d %H:%M:%S %z", &tm) ==
+            0)
         return "-";
     date_second = now;
     return date_text;

@@ -1,0 +1,185 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * exchange - one request and its response in an arena, handed from worker to
+ * interpreter and back by one atomic word.
+ *
+ *   FREE -> READING      worker: a slot for a request being received
+ *   READING -> READY     worker: head (and body, see below) is there
+ *   READY -> RUNNING     compare-and-swap by interpreter k (word names it)
+ *   RUNNING -> RESPONDING  interpreter: first part of the response published
+ *   RUNNING|RESPONDING -> DONE  interpreter: last part published, let go
+ *   RUNNING|RESPONDING -> READY or DONE  worker, only when interpreter k died
+ *   DONE -> FREE         worker: sent, or nobody to send to
+ *
+ * The word is state:8 | interpreter:16 | sequence:40; the sequence grows with
+ * each use of the slot. Only whoever won READY -> RUNNING clears the slot's
+ * bit in the ready bitmap. Fields: the worker writes the request part while
+ * READING and never again; the interpreter writes the response part while
+ * RUNNING or RESPONDING; the worker writes flags, body_state and out_head at
+ * any time.
+ *
+ * Nothing in here trusts the other side: offsets are checked when read.
+ */
+#ifndef GCORN_CORE_EXCHANGE_H
+#define GCORN_CORE_EXCHANGE_H
+
+#include "arena.h"
+#include "board.h"
+#include "http.h"
+
+#define EXCHANGE_FIELDS 64
+#define EXCHANGE_PARTS 16
+#define EXCHANGE_BODY_CHUNKS 4
+#define EXCHANGE_HEAD_CHUNKS 4
+/* Above these the body goes to the spool memfd, then to the spool file. */
+#define EXCHANGE_CHUNK_BODY_BYTES (EXCHANGE_BODY_CHUNKS * ARENA_CHUNK_BYTES)
+#define EXCHANGE_SPOOL_MEMORY_BYTES (1ULL << 20)
+/* Each slot has its own stretch of the two spools, at slot * this. */
+#define EXCHANGE_SPOOL_FILE_BYTES (1ULL << 33)
+
+enum exchange_state {
+    EXCHANGE_FREE,
+    EXCHANGE_READING,
+    EXCHANGE_READY,
+    EXCHANGE_RUNNING,
+    EXCHANGE_RESPONDING,
+    EXCHANGE_DONE,
+};
+
+enum exchange_body {
+    EXCHANGE_BODY_NONE,
+    EXCHANGE_BODY_INLINE, /* behind the head in inline_bytes */
+    EXCHANGE_BODY_CHUNKED, /* in body_chunk[], all full but the last */
+    EXCHANGE_BODY_MEMORY, /* in the spool memfd */
+    EXCHANGE_BODY_FILE,   /* in the spool file */
+};
+
+/* Expect: 100-continue starts PENDING; everything else starts COMPLETE. */
+enum exchange_body_state {
+    EXCHANGE_BODY_COMPLETE,
+    EXCHANGE_BODY_PENDING, /* not asked for yet */
+    EXCHANGE_BODY_WANTED,  /* W: interpreter; the worker says 100 and reads */
+    EXCHANGE_BODY_FAILED,  /* client left, timed out, or framing was bad */
+};
+
+/* flags, W: worker */
+#define EXCHANGE_CANCELLED 0x01 /* nobody waits for the response any more */
+#define EXCHANGE_OVERDUE 0x02   /* because it took longer than timeout */
+#define EXCHANGE_SECURE 0x04    /* wsgi.url_scheme is https */
+
+/* out_flags, W: interpreter */
+#define EXCHANGE_OUT_CLOSE 0x01  /* the connection must end after it */
+#define EXCHANGE_OUT_BROKEN 0x02 /* the response is cut short: close, no end */
+
+enum exchange_part_kind { EXCHANGE_PART_BYTES, EXCHANGE_PART_FILE };
+
+/* A run of the response, in order. */
+struct exchange_part {
+    uint8_t kind;
+    uint32_t chunk; /* BYTES: where; FILE: unused */
+    uint32_t off;
+    uint32_t len;
+    uint64_t file_off; /* FILE: range of the descriptor sent alongside */
+    uint64_t file_len;
+};
+
+/* What goes with a descriptor on a worker's file socket. */
+struct exchange_file_note {
+    uint32_t slot;
+    uint32_t part;     /* the part's running number in the response */
+    uint64_t sequence; /* of the exchange's word */
+};
+
+struct exchange_peer {
+    uint16_t port;
+    uint16_t listener; /* index in board->listener */
+    uint8_t family;    /* AF_INET, AF_INET6, AF_UNIX */
+    uint8_t addr_len;
+    char addr[46]; /* numeric text, not terminated */
+};
+
+struct exchange {
+    cache_aligned _Atomic uint64_t word;
+    _Atomic uint32_t flags;
+    _Atomic uint32_t body_state; /* futex */
+    uint32_t attempts; /* W: worker: given to an interpreter before */
+    uint32_t slot;
+    uint64_t arrived_ns; /* first byte of the request */
+    uint64_t ready_ns;
+    /* request, W: worker */
+    cache_aligned struct http_request request;
+    uint32_t head_chunk;  /* UINT32_MAX: the head is in inline_bytes */
+    uint32_t fields_chunk; /* UINT32_MAX: the fields are in fields[] */
+    uint32_t body_kind;   /* enum exchange_body */
+    uint32_t body_chunk[EXCHANGE_BODY_CHUNKS];
+    uint64_t body_bytes; /* decoded; right once body_state is COMPLETE */
+    struct exchange_peer peer;
+    /* response, W: interpreter, but out_head W: worker */
+    cache_aligned _Atomic uint32_t out_tail; /* parts published */
+    uint32_t out_flags;
+    uint32_t status;       /* of the final response, 0 before */
+    uint32_t connection_off; /* in the first part: "keep-alive" to patch; 0 */
+    uint64_t out_bytes;    /* body bytes without framing */
+    uint64_t started_ns;   /* application called */
+    uint64_t finished_ns;  /* application's close() returned */
+    struct exchange_part part[EXCHANGE_PARTS];
+    cache_aligned _Atomic uint32_t out_head; /* parts sent; futex */
+    _Atomic uint32_t out_waiting; /* W: interpreter: it waits for out_head */
+    struct http_field fields[EXCHANGE_FIELDS];
+    char inline_bytes[1984];
+};
+_Static_assert(sizeof(struct exchange) <= ARENA_SLOT_BYTES, "one page a slot");
+
+static inline enum exchange_state exchange_word_state(uint64_t word)
+{
+    return (enum exchange_state)(word & 0xff);
+}
+
+static inline uint32_t exchange_word_interp(uint64_t word)
+{
+    return (uint32_t)(word >> 8) & 0xffff;
+}
+
+static inline uint64_t exchange_word_sequence(uint64_t word)
+{
+    return word >> 24;
+}
+
+/* NULL for a slot outside. */
+static inline struct exchange *exchange_at(const struct arena *arena,
+                                           uint32_t slot)
+{
+    if (unlikely(slot >= arena->slots))
+        return NULL;
+    return (struct exchange *)(void *)(arena->base +
+                                       arena->header->slots_off +
+                                       (uint64_t)slot * ARENA_SLOT_BYTES);
+}
+
+/*
+ * The request's head and its fields: request.head_len bytes and
+ * request.field_count fields. NULL when what is there is not consistent.
+ * Spans and fields still have to be checked with exchange_span().
+ */
+const char *exchange_head(const struct arena *arena, const struct exchange *x);
+const struct http_field *exchange_fields(const struct arena *arena,
+                                         const struct exchange *x);
+
+/* The bytes of a span, or an empty run when it leaves the head. */
+static inline struct bytes exchange_span(const struct exchange *x,
+                                         const char *head, uint32_t off,
+                                         uint32_t len)
+{
+    if (unlikely(off > x->request.head_len ||
+                 len > x->request.head_len - off))
+        return (struct bytes){"", 0};
+    return (struct bytes){head + off, len};
+}
+
+/*
+ * Copies body bytes [off, off + len) out, from memory or from the spool.
+ * Returns how many (less at the end), or -errno of the spool.
+ */
+int64_t exchange_body_read(const struct arena *arena, const struct exchange *x,
+                           uint64_t off, void *to, size_t len);
+#endif

@@ -1,0 +1,117 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * exchange_worker - the worker's side of the exchanges in its own arena.
+ *
+ * Owned by one worker process and used by its one thread. The free list is
+ * the worker's private memory; it is rebuilt from the state words when a new
+ * process takes over the arena of one that died.
+ */
+#ifndef GCORN_CORE_EXCHANGE_WORKER_H
+#define GCORN_CORE_EXCHANGE_WORKER_H
+
+#include "exchange.h"
+
+struct exchange_table {
+    struct arena arena;
+    struct board *board;
+    uint32_t free_count;
+    uint32_t orphans;     /* left by a dead worker, still in interpreters */
+    uint32_t made_ready;  /* since the last exchange_wake() */
+    uint64_t sequence;
+    uint16_t *free_slots; /* a stack, lowest slot on top */
+};
+
+/*
+ * Maps the worker's arena and takes it over: what was waiting is freed, what
+ * an interpreter still runs is cancelled and freed later. 0 or -errno.
+ */
+int exchange_table_init(struct exchange_table *table, struct board *board,
+                        uint32_t worker_slot);
+void exchange_table_done(struct exchange_table *table);
+
+/* A slot in READING with an empty request, or NULL when all are taken. */
+struct exchange *exchange_new(struct exchange_table *table);
+
+/*
+ * Room for a head of len bytes: inline, else contiguous chunks. NULL when
+ * there is none. Likewise for count fields. Both may be called again with a
+ * larger number; the content is not kept.
+ */
+char *exchange_head_room(struct exchange_table *table, struct exchange *x,
+                         size_t len);
+struct http_field *exchange_fields_room(struct exchange_table *table,
+                                        struct exchange *x, uint32_t count);
+
+/*
+ * Appends decoded body bytes, moving from inline to chunks to the spools as
+ * it grows. expected is the length when known, else 0, and picks the place at
+ * once. Returns 0 or -errno of the spool (-ENOSPC, -EIO).
+ */
+int exchange_body_append(struct exchange_table *table, struct exchange *x,
+                         struct bytes data, uint64_t expected);
+
+/* READING -> READY: interpreters may take it. Wakes nobody yet. */
+void exchange_ready(struct exchange_table *table, struct exchange *x);
+
+/*
+ * The body of an exchange that was ready before its body (EXPECT) is there or
+ * will never be. Wakes the interpreter that waits for it.
+ */
+void exchange_body_done(struct exchange *x, enum exchange_body_state state);
+
+/*
+ * Wakes interpreters for what became ready: the own one, else an idle one in
+ * steal order. Returns true when requests still wait behind a busy
+ * interpreter while no one idle was found or the own one is expected back at
+ * once: call again within recheck_ns.
+ */
+bool exchange_wake(struct exchange_table *table, uint64_t now,
+                   uint64_t *ret_recheck_ns);
+
+/* Takes the next slot that made progress; false when there is none. */
+bool exchange_progress(struct exchange_table *table, uint32_t *ret_slot);
+bool exchange_has_progress(const struct exchange_table *table);
+
+/*
+ * The next part to send, checked against the arena. Returns 1, 0 when none is
+ * published, or -EBADMSG when the interpreter wrote nonsense.
+ */
+int exchange_part_next(struct exchange_table *table, struct exchange *x,
+                       uint32_t ahead, struct exchange_part *ret_part,
+                       const char **ret_bytes);
+
+/* The first count parts are sent: frees chunks, lets the interpreter go on. */
+void exchange_parts_sent(struct exchange_table *table, struct exchange *x,
+                         uint32_t count);
+
+/* DONE and everything published was sent. */
+bool exchange_is_over(struct exchange *x);
+
+/*
+ * The worker has no use for it any more (client left, deadline). A slot that
+ * an interpreter runs is freed by exchange_settle() when it lets go.
+ */
+void exchange_cancel(struct exchange_table *table, struct exchange *x,
+                     uint32_t flags);
+
+/* Frees a slot nobody runs: READING, READY taken back, or DONE. */
+void exchange_free(struct exchange_table *table, struct exchange *x);
+
+/* READY -> READING again; false when an interpreter was faster. */
+bool exchange_take_back(struct exchange_table *table, struct exchange *x);
+
+/*
+ * Makes a request READY again whose interpreter died before anything was
+ * sent. False when it was tried before.
+ */
+bool exchange_retry(struct exchange_table *table, struct exchange *x);
+
+/*
+ * After interpreters died: calls on_lost for each slot that one of them ran
+ * (state unchanged; the callee retries or cancels and frees), then tells the
+ * master that this worker has swept.
+ */
+typedef void exchange_lost_fn(void *context, struct exchange *x);
+void exchange_sweep(struct exchange_table *table, exchange_lost_fn *on_lost,
+                    void *context);
+#endif

@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * internal - the only include of Python.h in gcorn, and what the files of
+ * python/ share: owned references, and what differs between 3.11 and 3.13.
+ *
+ * Public C API only. Every function says whether it is called with the GIL.
+ */
+#ifndef GCORN_PYTHON_INTERNAL_H
+#define GCORN_PYTHON_INTERNAL_H
+
+#define PY_SSIZE_T_CLEAN
+#include <Python.h>
+
+#include "core/base.h"
+#include "core/board.h"
+#include "core/exchange_interp.h"
+
+/* The one place that drops references. */
+static inline void ref_drop(PyObject **ref)
+{
+    Py_XDECREF(*ref);
+}
+
+/* A reference that is dropped at the end of its scope unless given away. */
+#define owned __attribute__((cleanup(ref_drop)))
+
+static inline PyObject *give(PyObject **ref)
+{
+    PyObject *object = *ref;
+
+    *ref = NULL;
+    return object;
+}
+#endif

@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * wsgi - calls a WSGI application (PEP 3333) for one exchange and writes its
+ * response there.
+ *
+ * A struct wsgi belongs to one interpreter and is shared by its threads under
+ * the GIL: interned names, the environ every request starts from, types.
+ */
+#ifndef GCORN_PYTHON_WSGI_H
+#define GCORN_PYTHON_WSGI_H
+
+#include "internal.h"
+
+struct wsgi;
+
+struct wsgi_config {
+    struct board *board;
+    bool multithread;
+    bool multiprocess;
+};
+
+/* With the GIL. NULL with an exception set. */
+struct wsgi *wsgi_new(const struct wsgi_config *config, PyObject *application);
+void wsgi_free(struct wsgi *wsgi);
+
+/*
+ * With the GIL, which it releases around every wait. Answers and finishes the
+ * exchange exactly once, whatever the application does; no exception leaves
+ * it, but SystemExit and KeyboardInterrupt make it return false: the
+ * interpreter is to end.
+ */
+bool wsgi_serve(struct wsgi *wsgi, struct exchange_writer *writer);
+#endif

@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * worker - the worker process: one ring, one arena, connections. Runs in a
+ * child that the master forked, already pinned and with its user set; never
+ * runs Python. Returns the exit code when drained or told to quit.
+ */
+#ifndef GCORN_WORKERS_WORKER_H
+#define GCORN_WORKERS_WORKER_H
+
+#include "core/board.h"
+#include "core/conn.h"
+
+struct worker_spec {
+    struct board *board;
+    uint32_t slot;
+    int listen_fd[BOARD_LISTENERS_MAX]; /* -1: none; index as board->listener */
+    enum ring_backend io;
+    struct conn_config conn;
+    int access_log_fd; /* -1: off */
+    const char *access_log_format; /* Gunicorn's atoms */
+    uint32_t graceful_timeout_ms;
+};
+
+/* The exit code of the process: 0 drained, 1 could not start. */
+int worker_run(const struct worker_spec *spec);
+#endif
