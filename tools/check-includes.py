@@ -30,8 +30,8 @@ ONLY_IN = {
 
 # What the exchange side of core is: the only part of it python may see.
 PYTHON_SEES = {
-    "access_log", "arena", "base", "board", "bytes", "exchange", "http",
-    "log", "stats",
+    "arena", "base", "board", "bytes", "exchange", "exchange_interp", "http",
+    "log", "stats", "template",
 }
 
 BANNED_NAMES = {"util", "utils", "common", "helpers", "misc"}

@@ -160,7 +160,8 @@ def sign_guestbook(environ):
     finally:
         db.close()
     where = environ.get("SCRIPT_NAME", "") + "/guestbook"
-    return "303 See Other", ([("Location", where)], [])
+    return "303 See Other", ([("Content-Type", "text/plain"),
+                              ("Location", where)], [])
 
 
 def slow(environ):

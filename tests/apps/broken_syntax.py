@@ -1,0 +1,3 @@
+# SPDX-License-Identifier: MIT
+def app(environ, start_response)
+    return []
