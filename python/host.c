@@ -1,0 +1,7 @@
+/* SPDX-License-Identifier: MIT */
+#include "internal.h"
+
+int main(void)
+{
+    return Py_IsInitialized();
+}
