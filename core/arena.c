@@ -1,1 +1,215 @@
 /* SPDX-License-Identifier: MIT */
+#include "arena.h"
+
+#include "exchange.h"
+
+#include <linux/futex.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#define ARENA_MAGIC 0x616e657261636e67ULL /* "gncarena" */
+#define PAGE_BYTES 4096
+
+/* The owner table is as long as the arena has chunks, so it ends the header. */
+static uint64_t header_bytes(uint32_t chunks)
+{
+    uint64_t bytes = offsetof(struct arena_header, owner) +
+                     (uint64_t)chunks * sizeof(uint16_t);
+
+    return (bytes + PAGE_BYTES - 1) / PAGE_BYTES * PAGE_BYTES;
+}
+
+uint64_t arena_bytes(uint32_t slots, uint32_t chunks)
+{
+    return header_bytes(chunks) + (uint64_t)slots * ARENA_SLOT_BYTES +
+           (uint64_t)chunks * ARENA_CHUNK_BYTES;
+}
+
+static bool shape_is_valid(uint32_t slots, uint32_t chunks)
+{
+    return slots >= 64 && slots % 64 == 0 && slots <= ARENA_SLOTS_MAX &&
+           chunks >= slots && chunks <= ARENA_CHUNKS_MAX;
+}
+
+int arena_format(int fd, uint32_t slots, uint32_t chunks)
+{
+    struct arena_header *header;
+    uint64_t bytes = arena_bytes(slots, chunks);
+    size_t mapped = header_bytes(chunks);
+
+    must(shape_is_valid(slots, chunks));
+    if (ftruncate(fd, (off_t)bytes) < 0)
+        return -errno;
+    header = mmap(NULL, mapped, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    if (header == MAP_FAILED)
+        return -errno;
+    header->magic = ARENA_MAGIC;
+    header->bytes = bytes;
+    header->slots = slots;
+    header->chunks = chunks;
+    header->slots_off = mapped;
+    header->chunks_off = mapped + (uint64_t)slots * ARENA_SLOT_BYTES;
+    munmap(header, mapped);
+    return 0;
+}
+
+static bool header_is_valid(const struct arena_header *header, uint64_t bytes)
+{
+    if (header->magic != ARENA_MAGIC || header->bytes != bytes ||
+        !shape_is_valid(header->slots, header->chunks))
+        return false;
+    return bytes == arena_bytes(header->slots, header->chunks) &&
+           header->slots_off == header_bytes(header->chunks) &&
+           header->chunks_off ==
+               header->slots_off + (uint64_t)header->slots * ARENA_SLOT_BYTES;
+}
+
+int arena_map(struct arena *arena, int fd, uint32_t worker)
+{
+    struct stat st;
+    void *base;
+
+    if (fstat(fd, &st) < 0)
+        return -errno;
+    if (st.st_size < (off_t)sizeof(struct arena_header))
+        return -EINVAL;
+    base = mmap(NULL, (size_t)st.st_size, PROT_READ | PROT_WRITE, MAP_SHARED,
+                fd, 0);
+    if (base == MAP_FAILED)
+        return -errno;
+    if (!header_is_valid(base, (uint64_t)st.st_size)) {
+        munmap(base, (size_t)st.st_size);
+        return -EINVAL;
+    }
+    *arena = (struct arena){
+        .header = base,
+        .base = base,
+        .slots = ((struct arena_header *)base)->slots,
+        .chunks = ((struct arena_header *)base)->chunks,
+        .worker = worker,
+        .spool_memory_fd = -1,
+        .spool_file_fd = -1,
+    };
+    return 0;
+}
+
+static bool chunk_take(struct arena *arena, uint32_t chunk, uint32_t slot)
+{
+    uint16_t nobody = 0;
+
+    return atomic_compare_exchange_strong_explicit(
+        &arena->header->owner[chunk], &nobody, (uint16_t)(slot + 1),
+        memory_order_acquire, memory_order_relaxed);
+}
+
+int32_t arena_chunk_get(struct arena *arena, uint32_t slot)
+{
+    uint32_t spare = arena->chunks - arena->slots;
+    uint32_t hint, i;
+
+    /* A slot's first chunk is its own by number: no search, no contention. */
+    if (likely(chunk_take(arena, slot, slot)))
+        return (int32_t)slot;
+    if (spare == 0)
+        return -ENOBUFS;
+    hint = atomic_load_explicit(&arena->header->chunk_hint,
+                                memory_order_relaxed) %
+           spare;
+    for (i = 0; i < spare; i++) {
+        uint32_t chunk = arena->slots + (hint + i) % spare;
+
+        if (chunk_take(arena, chunk, slot)) {
+            atomic_store_explicit(&arena->header->chunk_hint,
+                                  chunk - arena->slots + 1,
+                                  memory_order_relaxed);
+            return (int32_t)chunk;
+        }
+    }
+    return -ENOBUFS;
+}
+
+static void chunk_release(struct arena *arena, uint32_t chunk)
+{
+    atomic_store_explicit(&arena->header->owner[chunk], 0,
+                          memory_order_release);
+}
+
+int32_t arena_run_get(struct arena *arena, uint32_t slot, uint32_t count)
+{
+    uint32_t chunk = arena->slots;
+
+    while (count <= arena->chunks && chunk <= arena->chunks - count) {
+        uint32_t got = 0;
+
+        while (got < count && chunk_take(arena, chunk + got, slot))
+            got++;
+        if (got == count)
+            return (int32_t)chunk;
+        chunk += got + 1; /* the first one that was not ours to take */
+        while (got > 0)
+            chunk_release(arena, chunk - 1 - got--);
+    }
+    return -ENOBUFS;
+}
+
+static void wake_chunk_waiters(struct arena_header *header)
+{
+    atomic_fetch_add(&header->chunks_freed, 1);
+    syscall(SYS_futex, &header->chunks_freed, FUTEX_WAKE, INT32_MAX, NULL, NULL,
+            0);
+}
+
+void arena_chunk_put(struct arena *arena, uint32_t slot, uint32_t chunk)
+{
+    struct arena_header *header = arena->header;
+
+    if (chunk >= arena->chunks ||
+        atomic_load_explicit(&header->owner[chunk], memory_order_relaxed) !=
+            slot + 1)
+        return;
+    chunk_release(arena, chunk);
+    if (chunk >= arena->slots)
+        atomic_store_explicit(&header->chunk_hint, chunk - arena->slots,
+                              memory_order_relaxed);
+    if (unlikely(atomic_load_explicit(&header->chunk_waiters,
+                                      memory_order_relaxed)))
+        wake_chunk_waiters(header);
+}
+
+void arena_chunk_put_all(struct arena *arena, uint32_t slot)
+{
+    uint32_t chunk;
+
+    arena_chunk_put(arena, slot, slot);
+    for (chunk = arena->slots; chunk < arena->chunks; chunk++)
+        arena_chunk_put(arena, slot, chunk);
+}
+
+void arena_chunk_wait(struct arena *arena, uint32_t timeout_ms)
+{
+    struct arena_header *header = arena->header;
+    struct timespec limit = {timeout_ms / 1000,
+                             (long)(timeout_ms % 1000) * 1000000L};
+    uint32_t seen = atomic_load(&header->chunks_freed);
+
+    /* A chunk freed between the failed search and here is only noticed after
+     * the limit; the caller keeps it short. */
+    atomic_fetch_add(&header->chunk_waiters, 1);
+    syscall(SYS_futex, &header->chunks_freed, FUTEX_WAIT, seen, &limit, NULL,
+            0);
+    atomic_fetch_sub(&header->chunk_waiters, 1);
+}
+
+uint32_t arena_chunks_used(const struct arena *arena)
+{
+    uint32_t used = 0;
+    uint32_t i;
+
+    for (i = 0; i < arena->chunks; i++)
+        used += atomic_load_explicit(&arena->header->owner[i],
+                                     memory_order_relaxed) != 0;
+    return used;
+}

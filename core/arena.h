@@ -79,6 +79,12 @@ static inline char *arena_chunk(const struct arena *arena, uint32_t chunk)
  */
 int32_t arena_chunk_get(struct arena *arena, uint32_t slot);
 
+/*
+ * Worker: takes count chunks in a row for a request, never one that bears a
+ * slot's number. Returns the first, or -ENOBUFS.
+ */
+int32_t arena_run_get(struct arena *arena, uint32_t slot, uint32_t count);
+
 /* Worker: gives back one chunk of the slot (a foreign one is left alone). */
 void arena_chunk_put(struct arena *arena, uint32_t slot, uint32_t chunk);
 

@@ -1,1 +1,109 @@
 /* SPDX-License-Identifier: MIT */
+#include "exchange.h"
+
+#include <string.h>
+#include <unistd.h>
+
+/* A run of chunks lies in the arena. */
+static const char *run_at(const struct arena *arena, uint32_t chunk,
+                          uint64_t bytes)
+{
+    uint64_t count = (bytes + ARENA_CHUNK_BYTES - 1) / ARENA_CHUNK_BYTES;
+
+    if (chunk >= arena->chunks || count > arena->chunks - chunk)
+        return NULL;
+    return arena_chunk(arena, chunk);
+}
+
+const char *exchange_head(const struct arena *arena, const struct exchange *x)
+{
+    if (x->head_chunk != UINT32_MAX)
+        return run_at(arena, x->head_chunk, x->request.head_len);
+    return x->request.head_len <= sizeof(x->inline_bytes) ? x->inline_bytes
+                                                           : NULL;
+}
+
+const struct http_field *exchange_fields(const struct arena *arena,
+                                         const struct exchange *x)
+{
+    uint64_t bytes =
+        (uint64_t)x->request.field_count * sizeof(struct http_field);
+
+    if (x->fields_chunk != UINT32_MAX)
+        return (const struct http_field *)(const void *)run_at(
+            arena, x->fields_chunk, bytes);
+    return x->request.field_count <= EXCHANGE_FIELDS ? x->fields : NULL;
+}
+
+static int64_t read_inline(const struct exchange *x, uint64_t off, char *to,
+                           size_t len)
+{
+    size_t base = x->head_chunk == UINT32_MAX ? x->request.head_len : 0;
+
+    if (base + off + len > sizeof(x->inline_bytes))
+        return -EBADMSG;
+    memcpy(to, x->inline_bytes + base + off, len);
+    return (int64_t)len;
+}
+
+static int64_t read_chunks(const struct arena *arena, const struct exchange *x,
+                           uint64_t off, char *to, size_t len)
+{
+    size_t done = 0;
+
+    while (done < len) {
+        uint64_t index = (off + done) / ARENA_CHUNK_BYTES;
+        size_t in = (off + done) % ARENA_CHUNK_BYTES;
+        size_t n = min_u64(len - done, ARENA_CHUNK_BYTES - in);
+        const char *chunk = index < EXCHANGE_BODY_CHUNKS
+                                ? arena_chunk(arena, x->body_chunk[index])
+                                : NULL;
+
+        if (!chunk)
+            return -EBADMSG;
+        memcpy(to + done, chunk + in, n);
+        done += n;
+    }
+    return (int64_t)len;
+}
+
+static int64_t read_spool(int fd, uint64_t off, char *to, size_t len)
+{
+    size_t done = 0;
+
+    while (done < len) {
+        ssize_t n = pread(fd, to + done, len - done, (off_t)(off + done));
+
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0)
+            return -errno;
+        if (n == 0)
+            return -EIO; /* shorter than body_bytes: somebody truncated it */
+        done += (size_t)n;
+    }
+    return (int64_t)len;
+}
+
+int64_t exchange_body_read(const struct arena *arena, const struct exchange *x,
+                           uint64_t off, void *to, size_t len)
+{
+    if (off >= x->body_bytes)
+        return 0;
+    len = min_u64(len, x->body_bytes - off);
+    switch ((enum exchange_body)x->body_kind) {
+    case EXCHANGE_BODY_NONE:
+        return 0;
+    case EXCHANGE_BODY_INLINE:
+        return read_inline(x, off, to, len);
+    case EXCHANGE_BODY_CHUNKED:
+        return read_chunks(arena, x, off, to, len);
+    case EXCHANGE_BODY_MEMORY:
+        off += x->slot * EXCHANGE_SPOOL_MEMORY_BYTES;
+        return read_spool(arena->spool_memory_fd, off, to, len);
+    case EXCHANGE_BODY_FILE:
+        off += x->slot * EXCHANGE_SPOOL_FILE_BYTES;
+        return read_spool(arena->spool_file_fd, off, to, len);
+    }
+    return -EBADMSG;
+}

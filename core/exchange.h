@@ -113,6 +113,8 @@ struct exchange {
     uint32_t body_kind;   /* enum exchange_body */
     uint32_t body_chunk[EXCHANGE_BODY_CHUNKS];
     uint64_t body_bytes; /* decoded; right once body_state is COMPLETE */
+    uint32_t sent_chunk; /* of the last part sent; UINT32_MAX: none */
+    _Atomic uint32_t extra_chunks; /* W: both: chunks other than the own one */
     struct exchange_peer peer;
     /* response, W: interpreter, but out_head W: worker */
     cache_aligned _Atomic uint32_t out_tail; /* parts published */
@@ -120,8 +122,8 @@ struct exchange {
     uint32_t status;       /* of the final response, 0 before */
     uint32_t connection_off; /* in the first part: "keep-alive" to patch; 0 */
     uint64_t out_bytes;    /* body bytes without framing */
-    uint64_t started_ns;   /* application called */
-    uint64_t finished_ns;  /* application's close() returned */
+    uint64_t started_ns;   /* taken */
+    uint64_t finished_ns;  /* let go */
     struct exchange_part part[EXCHANGE_PARTS];
     cache_aligned _Atomic uint32_t out_head; /* parts sent; futex */
     _Atomic uint32_t out_waiting; /* W: interpreter: it waits for out_head */

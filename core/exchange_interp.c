@@ -1,1 +1,471 @@
 /* SPDX-License-Identifier: MIT */
+#include "exchange_interp.h"
+
+#include <linux/futex.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+/* A request that took this long makes the thread announce at once for... */
+#define SLOW_NS NS_PER_MS
+#define SLOW_FOR_NS (100 * NS_PER_MS)
+/* ... this long; else finished responses wait at most so long for company. */
+#define UNRUNG_NS (500 * NS_PER_US)
+/* Parts in the window before the worker is woken to start sending. */
+#define WAKE_PARTS 8
+/* Waits are cut into pieces so that a lost wake-up costs no more than this. */
+#define WAIT_MS 100
+#define CHUNK_WAIT_MS 5
+
+int exchange_site_init(struct exchange_site *site, struct board *board)
+{
+    uint32_t i;
+    int error = 0;
+
+    site->board = board;
+    site->arenas = calloc(board->worker_slots, sizeof(*site->arenas));
+    if (!site->arenas)
+        return -ENOMEM;
+    for (i = 0; i < board->worker_slots && !error; i++) {
+        struct board_worker *worker = board_worker(board, i);
+
+        error = arena_map(&site->arenas[i], worker->arena_fd, i);
+        site->arenas[i].spool_memory_fd = worker->spool_memory_fd;
+        site->arenas[i].spool_file_fd = worker->spool_file_fd;
+    }
+    if (error)
+        free(site->arenas);
+    return error;
+}
+
+void exchange_site_done(struct exchange_site *site)
+{
+    free(site->arenas);
+    site->arenas = NULL;
+}
+
+void exchange_thread_init(struct exchange_thread *thread,
+                          struct exchange_site *site, uint32_t interp)
+{
+    *thread = (struct exchange_thread){
+        .site = site,
+        .self = board_interp(site->board, interp),
+        .interp = interp,
+        .home = board_home(interp),
+    };
+}
+
+static bool word_take(struct arena *arena, uint32_t slot, uint32_t interp)
+{
+    struct exchange *x = exchange_at(arena, slot);
+    uint64_t word = atomic_load_explicit(&x->word, memory_order_acquire);
+    uint64_t mine;
+
+    if (exchange_word_state(word) != EXCHANGE_READY)
+        return false;
+    mine = (word & ~0xffffffULL) | (uint64_t)interp << 8 | EXCHANGE_RUNNING;
+    return atomic_compare_exchange_strong_explicit(&x->word, &word, mine,
+                                                   memory_order_acq_rel,
+                                                   memory_order_relaxed);
+}
+
+/*
+ * Looks at the slots from cursor on, then at those before it. Only the winner
+ * of the word clears the slot's bit: a loser could clear the bit of the
+ * slot's next request.
+ */
+static int32_t take_from(struct arena *arena, uint32_t cursor, uint32_t interp)
+{
+    uint32_t words = arena->slots / 64;
+    uint32_t start = cursor / 64 % words;
+    uint64_t mask = ~0ULL << cursor % 64;
+    uint32_t i;
+
+    for (i = 0; i <= words; i++, mask = ~0ULL) {
+        uint32_t w = (start + i) % words;
+        _Atomic uint64_t *ready = &arena->header->ready[w];
+        uint64_t bits = atomic_load(ready) & mask;
+
+        for (; bits; bits &= bits - 1) {
+            uint32_t bit = (uint32_t)__builtin_ctzll(bits);
+
+            if (word_take(arena, w * 64 + bit, interp)) {
+                atomic_fetch_and(ready, ~(1ULL << bit));
+                return (int32_t)(w * 64 + bit);
+            }
+        }
+    }
+    return -1;
+}
+
+static void writer_start(struct exchange_thread *thread,
+                         struct exchange_writer *writer, uint32_t worker,
+                         uint32_t slot)
+{
+    struct arena *arena = &thread->site->arenas[worker];
+    struct exchange *x = exchange_at(arena, slot);
+    uint64_t now = now_ns();
+
+    *writer = (struct exchange_writer){
+        .thread = thread,
+        .arena = arena,
+        .x = x,
+    };
+    x->started_ns = now;
+    atomic_fetch_add_explicit(&thread->self->running, 1, memory_order_relaxed);
+    atomic_store_explicit(&thread->self->busy_since_ns, now,
+                          memory_order_relaxed);
+}
+
+bool exchange_take(struct exchange_thread *thread,
+                   struct exchange_writer *writer)
+{
+    const uint16_t *order;
+    uint32_t i;
+    int32_t slot = take_from(&thread->site->arenas[thread->home],
+                             thread->cursor, thread->interp);
+
+    if (likely(slot >= 0)) {
+        thread->cursor = (uint32_t)slot + 1;
+        writer_start(thread, writer, thread->home, (uint32_t)slot);
+        return true;
+    }
+    order = board_steal_order(thread->site->board, thread->home);
+    for (i = 0; i < thread->site->board->worker_slots; i++) {
+        if (order[i] >= thread->site->board->worker_slots)
+            break;
+        slot = take_from(&thread->site->arenas[order[i]], 0, thread->interp);
+        if (slot >= 0) {
+            writer_start(thread, writer, order[i], (uint32_t)slot);
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool any_ready(const struct exchange_site *site)
+{
+    uint32_t worker, w;
+
+    for (worker = 0; worker < site->board->worker_slots; worker++) {
+        const struct arena *arena = &site->arenas[worker];
+
+        for (w = 0; w < arena->slots / 64; w++)
+            if (atomic_load(&arena->header->ready[w]))
+                return true;
+    }
+    return false;
+}
+
+/*
+ * When the sleeper was claimed meanwhile, its token is or will be in the
+ * doorbell: the next sleep ends at once, which does no harm.
+ */
+static void withdraw_sleeper(struct board_interp *self)
+{
+    uint32_t sleepers = atomic_load(&self->sleepers);
+
+    while (sleepers > 0 && !atomic_compare_exchange_weak(
+                               &self->sleepers, &sleepers, sleepers - 1))
+        ;
+}
+
+void exchange_sleep(struct exchange_thread *thread)
+{
+    struct board_interp *self = thread->self;
+    uint64_t token;
+
+    exchange_announce(thread);
+    atomic_fetch_add(&self->sleepers, 1);
+    if (any_ready(thread->site) ||
+        !board_interp_serves(atomic_load(&self->state)) ||
+        read(self->doorbell_fd, &token, sizeof(token)) < 0)
+        withdraw_sleeper(self);
+}
+
+void exchange_announce(struct exchange_thread *thread)
+{
+    if (!thread->unrung)
+        return;
+    thread->unrung = 0;
+    board_wake_worker(
+        board_worker(thread->site->board, thread->unrung_worker));
+}
+
+static void mark_progress(struct exchange_writer *writer)
+{
+    uint32_t slot = writer->x->slot;
+
+    atomic_fetch_or(&writer->arena->header->progress[slot / 64],
+                    1ULL << slot % 64);
+}
+
+static void wake_now(struct exchange_writer *writer)
+{
+    mark_progress(writer);
+    board_wake_worker(board_worker(writer->thread->site->board,
+                                   writer->arena->worker));
+}
+
+static void word_move(struct exchange *x, enum exchange_state to)
+{
+    uint64_t word = atomic_load_explicit(&x->word, memory_order_relaxed);
+
+    atomic_store_explicit(&x->word, (word & ~0xffULL) | to,
+                          memory_order_release);
+}
+
+static uint32_t window_used(const struct exchange_writer *writer)
+{
+    return writer->tail -
+           atomic_load_explicit(&writer->x->out_head, memory_order_acquire);
+}
+
+static struct exchange_part *part_next(struct exchange_writer *writer)
+{
+    return &writer->x->part[writer->tail % EXCHANGE_PARTS];
+}
+
+static void part_publish(struct exchange_writer *writer)
+{
+    writer->tail++;
+    atomic_store_explicit(&writer->x->out_tail, writer->tail,
+                          memory_order_release);
+}
+
+static void bytes_publish(struct exchange_writer *writer)
+{
+    *part_next(writer) = (struct exchange_part){
+        .kind = EXCHANGE_PART_BYTES,
+        .chunk = writer->chunk_id,
+        .off = writer->start,
+        .len = writer->fill - writer->start,
+    };
+    writer->start = writer->fill;
+    part_publish(writer);
+}
+
+/* One part is kept for exchange_finish(), which therefore never waits. */
+static bool window_is_full(const struct exchange_writer *writer)
+{
+    return window_used(writer) >= EXCHANGE_PARTS - 1;
+}
+
+static int chunk_next(struct exchange_writer *writer)
+{
+    struct exchange *x = writer->x;
+    int32_t chunk = arena_chunk_get(writer->arena, x->slot);
+
+    if (chunk < 0)
+        return -EAGAIN;
+    if ((uint32_t)chunk != x->slot)
+        atomic_fetch_add_explicit(&x->extra_chunks, 1, memory_order_relaxed);
+    writer->chunk = arena_chunk(writer->arena, (uint32_t)chunk);
+    writer->chunk_id = (uint32_t)chunk;
+    writer->start = writer->fill = 0;
+    return 0;
+}
+
+int64_t exchange_room(struct exchange_writer *writer, char **ret_to)
+{
+    if (unlikely(exchange_is_cancelled(writer)))
+        return -ECANCELED;
+    if (!writer->chunk || writer->fill == ARENA_CHUNK_BYTES) {
+        if (window_is_full(writer))
+            return -EAGAIN;
+        if (writer->fill > writer->start) {
+            bytes_publish(writer);
+            word_move(writer->x, EXCHANGE_RESPONDING);
+            if (window_used(writer) >= WAKE_PARTS)
+                wake_now(writer);
+        }
+        if (chunk_next(writer) < 0)
+            return -EAGAIN;
+    }
+    *ret_to = writer->chunk + writer->fill;
+    return ARENA_CHUNK_BYTES - writer->fill;
+}
+
+void exchange_wrote(struct exchange_writer *writer, uint32_t len)
+{
+    must(len <= ARENA_CHUNK_BYTES - writer->fill);
+    writer->fill += len;
+}
+
+int exchange_copy(struct exchange_writer *writer, struct bytes data,
+                  size_t *ret_done)
+{
+    size_t done = 0;
+    int64_t room = 0;
+    char *to;
+
+    while (done < data.n) {
+        room = exchange_room(writer, &to);
+        if (room < 0)
+            break;
+        room = (int64_t)min_u64((uint64_t)room, data.n - done);
+        memcpy(to, data.p + done, (size_t)room);
+        exchange_wrote(writer, (uint32_t)room);
+        done += (size_t)room;
+    }
+    *ret_done = done;
+    return room < 0 ? (int)room : 0;
+}
+
+int exchange_flush(struct exchange_writer *writer)
+{
+    if (exchange_is_cancelled(writer))
+        return -ECANCELED;
+    if (writer->fill > writer->start) {
+        if (window_is_full(writer))
+            return -EAGAIN;
+        bytes_publish(writer);
+        word_move(writer->x, EXCHANGE_RESPONDING);
+    }
+    wake_now(writer);
+    return 0;
+}
+
+static int send_file(int socket_fd, int fd, struct exchange_file_note *note)
+{
+    union {
+        struct cmsghdr header;
+        char space[CMSG_SPACE(sizeof(int))];
+    } control = {0};
+    struct iovec iov = {note, sizeof(*note)};
+    struct msghdr message = {
+        .msg_iov = &iov,
+        .msg_iovlen = 1,
+        .msg_control = &control,
+        .msg_controllen = sizeof(control.space),
+    };
+    struct cmsghdr *header = CMSG_FIRSTHDR(&message);
+
+    header->cmsg_level = SOL_SOCKET;
+    header->cmsg_type = SCM_RIGHTS;
+    header->cmsg_len = CMSG_LEN(sizeof(int));
+    memcpy(CMSG_DATA(header), &fd, sizeof(fd));
+    if (sendmsg(socket_fd, &message, MSG_DONTWAIT | MSG_NOSIGNAL) < 0)
+        return -errno;
+    return 0;
+}
+
+int exchange_file(struct exchange_writer *writer, int fd, uint64_t off,
+                  uint64_t len)
+{
+    struct exchange_file_note note = {.slot = writer->x->slot};
+    const struct board_worker *worker =
+        board_worker(writer->thread->site->board, writer->arena->worker);
+    int error = exchange_flush(writer);
+
+    if (error)
+        return error;
+    if (window_is_full(writer))
+        return -EAGAIN;
+    note.part = writer->tail;
+    note.sequence = exchange_word_sequence(atomic_load(&writer->x->word));
+    error = send_file(worker->file_out_fd, fd, &note);
+    if (error)
+        return error;
+    *part_next(writer) = (struct exchange_part){
+        .kind = EXCHANGE_PART_FILE,
+        .file_off = off,
+        .file_len = len,
+    };
+    part_publish(writer);
+    word_move(writer->x, EXCHANGE_RESPONDING);
+    wake_now(writer);
+    return 0;
+}
+
+static void futex_wait(_Atomic uint32_t *word, uint32_t seen)
+{
+    struct timespec limit = {0, WAIT_MS * 1000000L};
+
+    syscall(SYS_futex, word, FUTEX_WAIT, seen, &limit, NULL, 0);
+}
+
+void exchange_wait(struct exchange_writer *writer)
+{
+    struct exchange *x = writer->x;
+    uint32_t seen;
+
+    exchange_announce(writer->thread);
+    wake_now(writer);
+    if (!window_is_full(writer)) {
+        arena_chunk_wait(writer->arena, CHUNK_WAIT_MS);
+        return;
+    }
+    atomic_store(&x->out_waiting, 1);
+    seen = atomic_load(&x->out_head);
+    if (writer->tail - seen >= EXCHANGE_PARTS - 1 &&
+        !exchange_is_cancelled(writer))
+        futex_wait(&x->out_head, seen);
+    atomic_store(&x->out_waiting, 0);
+}
+
+int exchange_body_wait(struct exchange_writer *writer)
+{
+    struct exchange *x = writer->x;
+    uint32_t state = EXCHANGE_BODY_PENDING;
+
+    if (atomic_compare_exchange_strong(&x->body_state, &state,
+                                       EXCHANGE_BODY_WANTED)) {
+        exchange_announce(writer->thread);
+        wake_now(writer);
+        state = EXCHANGE_BODY_WANTED;
+    }
+    while (state == EXCHANGE_BODY_WANTED && !exchange_is_cancelled(writer)) {
+        futex_wait(&x->body_state, EXCHANGE_BODY_WANTED);
+        state = atomic_load(&x->body_state);
+    }
+    if (state == EXCHANGE_BODY_COMPLETE)
+        return 0;
+    return state == EXCHANGE_BODY_FAILED ? -EIO : -ECANCELED;
+}
+
+/*
+ * A thread between quick requests lets a few responses collect before it
+ * wakes the worker: one wake-up then sends them all in one system call. When
+ * requests were slow lately, none waits.
+ */
+static bool may_defer(const struct exchange_thread *thread, uint64_t now)
+{
+    return now - thread->slow_ns > SLOW_FOR_NS &&
+           now - thread->unrung_ns < UNRUNG_NS;
+}
+
+static void announce_or_defer(struct exchange_thread *thread, uint32_t worker,
+                              uint64_t now)
+{
+    if (thread->unrung_worker != worker)
+        exchange_announce(thread);
+    if (thread->unrung++ == 0)
+        thread->unrung_ns = now;
+    thread->unrung_worker = worker;
+    if (!may_defer(thread, now))
+        exchange_announce(thread);
+}
+
+void exchange_finish(struct exchange_writer *writer)
+{
+    struct exchange_thread *thread = writer->thread;
+    struct exchange *x = writer->x;
+    uint64_t now = now_ns();
+
+    if (writer->fill > writer->start)
+        bytes_publish(writer);
+    x->finished_ns = now;
+    if (now - x->started_ns > SLOW_NS)
+        thread->slow_ns = now;
+    if (atomic_fetch_sub_explicit(&thread->self->running, 1,
+                                  memory_order_relaxed) == 1)
+        atomic_store_explicit(&thread->self->busy_since_ns, 0,
+                              memory_order_relaxed);
+    word_move(x, EXCHANGE_DONE);
+    mark_progress(writer);
+    announce_or_defer(thread, writer->arena->worker, now);
+    writer->x = NULL;
+}

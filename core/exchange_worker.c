@@ -1,1 +1,696 @@
 /* SPDX-License-Identifier: MIT */
+#include "exchange_worker.h"
+
+#include <fcntl.h>
+#include <linux/futex.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+/* A request that waited this long may go to another worker's interpreter. */
+#define PATIENCE_NS (200 * NS_PER_US)
+#define RECHECK_SOON_NS (300 * NS_PER_US)
+#define RECHECK_LATER_NS NS_PER_MS
+#define COPY_BYTES 65536
+
+static void futex_wake(_Atomic uint32_t *word)
+{
+    syscall(SYS_futex, word, FUTEX_WAKE, INT32_MAX, NULL, NULL, 0);
+}
+
+static uint64_t word_of(const struct exchange *x)
+{
+    return atomic_load_explicit(&x->word, memory_order_acquire);
+}
+
+static enum exchange_state state_of(const struct exchange *x)
+{
+    return exchange_word_state(word_of(x));
+}
+
+/* Only for states the worker owns. A new use has a new sequence. */
+static void word_set(struct exchange *x, enum exchange_state state,
+                     uint64_t sequence)
+{
+    atomic_store_explicit(&x->word, sequence << 24 | state,
+                          memory_order_release);
+}
+
+static void clear_ready_bit(struct exchange_table *table, uint32_t slot)
+{
+    _Atomic uint64_t *ready = &table->arena.header->ready[slot / 64];
+    uint64_t bit = 1ULL << slot % 64;
+
+    if (atomic_load_explicit(ready, memory_order_relaxed) & bit)
+        atomic_fetch_and(ready, ~bit);
+}
+
+/* The spools are sparse; what a slot wrote is given back to the machine. */
+static void spool_punch(struct exchange_table *table, struct exchange *x)
+{
+    uint64_t stride = EXCHANGE_SPOOL_MEMORY_BYTES;
+    int fd = table->arena.spool_memory_fd;
+
+    if (x->body_kind == EXCHANGE_BODY_FILE) {
+        stride = EXCHANGE_SPOOL_FILE_BYTES;
+        fd = table->arena.spool_file_fd;
+    } else if (x->body_kind != EXCHANGE_BODY_MEMORY) {
+        return;
+    }
+    fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
+              (off_t)(x->slot * stride), (off_t)x->body_bytes);
+}
+
+static void chunks_drop(struct exchange_table *table, struct exchange *x)
+{
+    if (atomic_load_explicit(&x->extra_chunks, memory_order_relaxed) > 0)
+        arena_chunk_put_all(&table->arena, x->slot);
+    else
+        arena_chunk_put(&table->arena, x->slot, x->slot);
+}
+
+void exchange_free(struct exchange_table *table, struct exchange *x)
+{
+    uint64_t word = word_of(x);
+    enum exchange_state state = exchange_word_state(word);
+
+    must(state == EXCHANGE_READING || state == EXCHANGE_DONE);
+    spool_punch(table, x);
+    chunks_drop(table, x);
+    word_set(x, EXCHANGE_FREE, exchange_word_sequence(word) + 1);
+    table->free_slots[table->free_count++] = (uint16_t)x->slot;
+}
+
+/* A slot found at start: another process, now dead, was its worker. */
+static void slot_adopt(struct exchange_table *table, struct exchange *x)
+{
+    uint64_t word;
+
+    switch (state_of(x)) {
+    case EXCHANGE_FREE:
+        table->free_slots[table->free_count++] = (uint16_t)x->slot;
+        return;
+    case EXCHANGE_READING:
+    case EXCHANGE_DONE:
+        atomic_store(&x->extra_chunks, 1); /* unknown: look at all */
+        exchange_free(table, x);
+        return;
+    case EXCHANGE_READY:
+        if (exchange_take_back(table, x)) {
+            atomic_store(&x->extra_chunks, 1);
+            exchange_free(table, x);
+            return;
+        }
+        break;
+    case EXCHANGE_RUNNING:
+    case EXCHANGE_RESPONDING:
+        break;
+    }
+    atomic_fetch_or(&x->flags, EXCHANGE_CANCELLED);
+    futex_wake(&x->out_head);
+    futex_wake(&x->body_state);
+    table->orphans++;
+    /* It may have let go before it could see the flag. */
+    word = word_of(x);
+    if (exchange_word_state(word) == EXCHANGE_DONE)
+        exchange_settle(table, x);
+}
+
+int exchange_table_init(struct exchange_table *table, struct board *board,
+                        uint32_t worker_slot)
+{
+    struct board_worker *worker = board_worker(board, worker_slot);
+    uint32_t slot;
+    int error;
+
+    memset(table, 0, sizeof(*table));
+    error = arena_map(&table->arena, worker->arena_fd, worker_slot);
+    if (error)
+        return error;
+    table->board = board;
+    table->arena.spool_memory_fd = worker->spool_memory_fd;
+    table->arena.spool_file_fd = worker->spool_file_fd;
+    table->free_slots = calloc(table->arena.slots, sizeof(uint16_t));
+    if (!table->free_slots)
+        return -ENOMEM;
+    for (slot = table->arena.slots; slot-- > 0;) {
+        struct exchange *x = exchange_at(&table->arena, slot);
+
+        x->slot = slot;
+        slot_adopt(table, x);
+    }
+    return 0;
+}
+
+void exchange_table_done(struct exchange_table *table)
+{
+    free(table->free_slots);
+    table->free_slots = NULL;
+}
+
+struct exchange *exchange_new(struct exchange_table *table)
+{
+    struct exchange *x;
+
+    if (table->free_count == 0)
+        return NULL;
+    x = exchange_at(&table->arena, table->free_slots[--table->free_count]);
+    memset(&x->request, 0, sizeof(x->request));
+    atomic_store_explicit(&x->flags, 0, memory_order_relaxed);
+    atomic_store_explicit(&x->body_state, EXCHANGE_BODY_COMPLETE,
+                          memory_order_relaxed);
+    atomic_store_explicit(&x->extra_chunks, 0, memory_order_relaxed);
+    atomic_store_explicit(&x->out_tail, 0, memory_order_relaxed);
+    atomic_store_explicit(&x->out_head, 0, memory_order_relaxed);
+    atomic_store_explicit(&x->out_waiting, 0, memory_order_relaxed);
+    x->attempts = 0;
+    x->arrived_ns = x->ready_ns = x->started_ns = x->finished_ns = 0;
+    x->head_chunk = x->fields_chunk = x->sent_chunk = UINT32_MAX;
+    x->body_kind = EXCHANGE_BODY_NONE;
+    x->body_bytes = x->out_bytes = 0;
+    x->out_flags = x->status = x->connection_off = 0;
+    word_set(x, EXCHANGE_READING, exchange_word_sequence(word_of(x)));
+    return x;
+}
+
+static int32_t run_for(struct exchange_table *table, struct exchange *x,
+                       uint64_t bytes)
+{
+    uint64_t count = (bytes + ARENA_CHUNK_BYTES - 1) / ARENA_CHUNK_BYTES;
+    int32_t run;
+
+    if (count > EXCHANGE_HEAD_CHUNKS * 16)
+        return -ENOBUFS;
+    run = arena_run_get(&table->arena, x->slot, (uint32_t)count);
+    if (run >= 0)
+        atomic_fetch_add_explicit(&x->extra_chunks, 1, memory_order_relaxed);
+    return run;
+}
+
+char *exchange_head_room(struct exchange_table *table, struct exchange *x,
+                         size_t len)
+{
+    int32_t run;
+
+    if (likely(len <= sizeof(x->inline_bytes))) {
+        x->head_chunk = UINT32_MAX;
+        return x->inline_bytes;
+    }
+    run = run_for(table, x, len);
+    if (run < 0)
+        return NULL;
+    x->head_chunk = (uint32_t)run;
+    return arena_chunk(&table->arena, (uint32_t)run);
+}
+
+struct http_field *exchange_fields_room(struct exchange_table *table,
+                                        struct exchange *x, uint32_t count)
+{
+    int32_t run;
+
+    if (likely(count <= EXCHANGE_FIELDS)) {
+        x->fields_chunk = UINT32_MAX;
+        return x->fields;
+    }
+    run = run_for(table, x, (uint64_t)count * sizeof(struct http_field));
+    if (run < 0)
+        return NULL;
+    x->fields_chunk = (uint32_t)run;
+    return (struct http_field *)(void *)arena_chunk(&table->arena,
+                                                    (uint32_t)run);
+}
+
+static size_t inline_base(const struct exchange *x)
+{
+    return x->head_chunk == UINT32_MAX ? x->request.head_len : 0;
+}
+
+static enum exchange_body body_place(const struct exchange *x, uint64_t bytes)
+{
+    if (inline_base(x) + bytes <= sizeof(x->inline_bytes))
+        return EXCHANGE_BODY_INLINE;
+    if (bytes <= EXCHANGE_CHUNK_BODY_BYTES)
+        return EXCHANGE_BODY_CHUNKED;
+    return bytes <= EXCHANGE_SPOOL_MEMORY_BYTES ? EXCHANGE_BODY_MEMORY
+                                                : EXCHANGE_BODY_FILE;
+}
+
+static int write_spool(int fd, uint64_t off, struct bytes data)
+{
+    while (data.n > 0) {
+        ssize_t n = pwrite(fd, data.p, data.n, (off_t)off);
+
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0)
+            return -errno;
+        data.p += n;
+        data.n -= (size_t)n;
+        off += (size_t)n;
+    }
+    return 0;
+}
+
+static int write_chunks(struct exchange_table *table, struct exchange *x,
+                        uint64_t off, struct bytes data)
+{
+    while (data.n > 0) {
+        uint32_t index = (uint32_t)(off / ARENA_CHUNK_BYTES);
+        size_t in = off % ARENA_CHUNK_BYTES;
+        size_t n = min_u64(data.n, ARENA_CHUNK_BYTES - in);
+
+        if (in == 0) {
+            int32_t chunk = run_for(table, x, 1);
+
+            if (chunk < 0)
+                return chunk;
+            x->body_chunk[index] = (uint32_t)chunk;
+        }
+        memcpy(arena_chunk(&table->arena, x->body_chunk[index]) + in, data.p,
+               n);
+        data.p += n;
+        data.n -= n;
+        off += n;
+    }
+    return 0;
+}
+
+static int body_write(struct exchange_table *table, struct exchange *x,
+                      enum exchange_body place, uint64_t off,
+                      struct bytes data)
+{
+    switch (place) {
+    case EXCHANGE_BODY_NONE:
+        return 0;
+    case EXCHANGE_BODY_INLINE:
+        memcpy(x->inline_bytes + inline_base(x) + off, data.p, data.n);
+        return 0;
+    case EXCHANGE_BODY_CHUNKED:
+        return write_chunks(table, x, off, data);
+    case EXCHANGE_BODY_MEMORY:
+        return write_spool(table->arena.spool_memory_fd,
+                           x->slot * EXCHANGE_SPOOL_MEMORY_BYTES + off, data);
+    case EXCHANGE_BODY_FILE:
+        return write_spool(table->arena.spool_file_fd,
+                           x->slot * EXCHANGE_SPOOL_FILE_BYTES + off, data);
+    }
+    return -EINVAL;
+}
+
+/* Copies what is there to a roomier place. */
+static int body_move(struct exchange_table *table, struct exchange *x,
+                     enum exchange_body place)
+{
+    char buffer[COPY_BYTES];
+    uint64_t off = 0;
+
+    while (off < x->body_bytes) {
+        int64_t n = exchange_body_read(&table->arena, x, off, buffer,
+                                       sizeof(buffer));
+        int error;
+
+        if (n <= 0)
+            return n < 0 ? (int)n : -EIO;
+        error = body_write(table, x, place, off,
+                           (struct bytes){buffer, (size_t)n});
+        if (error)
+            return error;
+        off += (uint64_t)n;
+    }
+    spool_punch(table, x);
+    x->body_kind = place;
+    return 0;
+}
+
+int exchange_body_append(struct exchange_table *table, struct exchange *x,
+                         struct bytes data, uint64_t expected)
+{
+    uint64_t after = x->body_bytes + data.n;
+    enum exchange_body place = body_place(x, max_u64(after, expected));
+    int error = 0;
+
+    if (after > EXCHANGE_SPOOL_FILE_BYTES)
+        return -EFBIG;
+    if (data.n == 0)
+        return 0;
+    if (x->body_kind < place)
+        error = body_move(table, x, place);
+    if (!error)
+        error = body_write(table, x, place, x->body_bytes, data);
+    if (error == -ENOBUFS) { /* no chunks: the next place needs none */
+        error = body_move(table, x, EXCHANGE_BODY_MEMORY);
+        if (!error)
+            error = body_write(table, x, EXCHANGE_BODY_MEMORY, x->body_bytes,
+                               data);
+    }
+    if (!error)
+        x->body_bytes = after;
+    return error;
+}
+
+void exchange_ready(struct exchange_table *table, struct exchange *x)
+{
+    uint64_t sequence = exchange_word_sequence(word_of(x));
+
+    word_set(x, EXCHANGE_READY, sequence);
+    atomic_fetch_or(&table->arena.header->ready[x->slot / 64],
+                    1ULL << x->slot % 64);
+    table->made_ready++;
+}
+
+void exchange_body_done(struct exchange *x, enum exchange_body_state state)
+{
+    atomic_store(&x->body_state, state);
+    futex_wake(&x->body_state);
+}
+
+bool exchange_take_back(struct exchange_table *table, struct exchange *x)
+{
+    uint64_t word = word_of(x);
+
+    if (exchange_word_state(word) != EXCHANGE_READY ||
+        !atomic_compare_exchange_strong(&x->word, &word,
+                                        (word & ~0xffffffULL) |
+                                            EXCHANGE_READING))
+        return false;
+    clear_ready_bit(table, x->slot);
+    return true;
+}
+
+static uint32_t count_waiting(const struct exchange_table *table)
+{
+    const struct arena *arena = &table->arena;
+    uint32_t count = 0;
+    uint32_t w;
+
+    for (w = 0; w < arena->slots / 64; w++)
+        count += (uint32_t)__builtin_popcountll(atomic_load_explicit(
+            &arena->header->ready[w], memory_order_relaxed));
+    return count;
+}
+
+/* How many of at most `most` sleeping threads of a worker's were woken. */
+static uint32_t wake_home(struct exchange_table *table, uint32_t worker,
+                          uint32_t most)
+{
+    uint32_t woken = 0;
+    uint32_t i;
+
+    for (i = 0; i < BOARD_INTERPS_PER_WORKER; i++) {
+        struct board_interp *interp = board_interp(
+            table->board, worker * BOARD_INTERPS_PER_WORKER + i);
+
+        if (!board_interp_serves(
+                atomic_load_explicit(&interp->state, memory_order_relaxed)))
+            continue;
+        while (woken < most && board_wake_interp(interp))
+            woken++;
+    }
+    return woken;
+}
+
+/* The own interpreters have been in one request for longer than patience. */
+static bool home_is_slow(const struct exchange_table *table, uint64_t now)
+{
+    uint32_t first = table->arena.worker * BOARD_INTERPS_PER_WORKER;
+    uint32_t i;
+
+    for (i = 0; i < BOARD_INTERPS_PER_WORKER; i++) {
+        struct board_interp *interp = board_interp(table->board, first + i);
+        uint64_t since = atomic_load_explicit(&interp->busy_since_ns,
+                                              memory_order_relaxed);
+
+        if (board_interp_serves(atomic_load_explicit(&interp->state,
+                                                     memory_order_relaxed)) &&
+            (since == 0 || now < since + PATIENCE_NS))
+            return false;
+    }
+    return true;
+}
+
+/* Requests that have waited longer than patience. */
+static uint32_t count_old(const struct exchange_table *table, uint64_t now)
+{
+    const struct arena *arena = &table->arena;
+    uint32_t count = 0;
+    uint32_t w;
+
+    for (w = 0; w < arena->slots / 64; w++) {
+        uint64_t bits = atomic_load_explicit(&arena->header->ready[w],
+                                             memory_order_relaxed);
+
+        for (; bits; bits &= bits - 1) {
+            uint32_t slot = w * 64 + (uint32_t)__builtin_ctzll(bits);
+
+            count += exchange_at(arena, slot)->ready_ns + PATIENCE_NS <= now;
+        }
+    }
+    return count;
+}
+
+static void wake_others(struct exchange_table *table, uint32_t most,
+                        uint64_t now)
+{
+    const uint16_t *order =
+        board_steal_order(table->board, table->arena.worker);
+    uint32_t woken = 0;
+    uint32_t i;
+
+    for (i = 0; i < table->board->worker_slots && woken < most; i++) {
+        if (order[i] >= table->board->worker_slots)
+            break;
+        woken += wake_home(table, order[i], most - woken);
+    }
+    if (woken) {
+        table->foreign_ns = now;
+        stats_add(&table->arena.header->stats.stolen, woken);
+    }
+}
+
+bool exchange_wake(struct exchange_table *table, uint64_t now,
+                   uint64_t *ret_recheck_ns)
+{
+    uint32_t waiting = count_waiting(table);
+    uint32_t left;
+
+    left = waiting - wake_home(table, table->arena.worker,
+                               table->made_ready < waiting ? table->made_ready
+                                                           : waiting);
+    table->made_ready = 0;
+    *ret_recheck_ns = left ? RECHECK_SOON_NS : RECHECK_LATER_NS;
+    /* One wake of others in a while: those woken are on their way. */
+    if (left && now >= table->foreign_ns + PATIENCE_NS)
+        wake_others(table,
+                    home_is_slow(table, now) ? left : count_old(table, now),
+                    now);
+    return waiting > 0;
+}
+
+bool exchange_has_progress(const struct exchange_table *table)
+{
+    const struct arena *arena = &table->arena;
+    uint32_t w;
+
+    if (table->progress_bits)
+        return true;
+    for (w = 0; w < arena->slots / 64; w++)
+        if (atomic_load(&arena->header->progress[w]))
+            return true;
+    return false;
+}
+
+static bool progress_refill(struct exchange_table *table)
+{
+    const struct arena *arena = &table->arena;
+    uint32_t words = arena->slots / 64;
+    uint32_t i;
+
+    for (i = 1; i <= words; i++) {
+        uint32_t w = (table->progress_word + i) % words;
+
+        if (!atomic_load_explicit(&arena->header->progress[w],
+                                  memory_order_relaxed))
+            continue;
+        table->progress_word = w;
+        table->progress_bits = atomic_exchange(&arena->header->progress[w], 0);
+        return true;
+    }
+    return false;
+}
+
+bool exchange_progress(struct exchange_table *table, uint32_t *ret_slot)
+{
+    if (!table->progress_bits && !progress_refill(table))
+        return false;
+    *ret_slot = table->progress_word * 64 +
+                (uint32_t)__builtin_ctzll(table->progress_bits);
+    table->progress_bits &= table->progress_bits - 1;
+    return true;
+}
+
+static bool part_is_valid(const struct exchange_table *table,
+                          const struct exchange *x,
+                          const struct exchange_part *part)
+{
+    const struct arena *arena = &table->arena;
+
+    if (part->kind == EXCHANGE_PART_FILE)
+        return part->file_len <= INT64_MAX && part->file_off <= INT64_MAX;
+    if (part->kind != EXCHANGE_PART_BYTES || part->chunk >= arena->chunks)
+        return false;
+    return atomic_load_explicit(&arena->header->owner[part->chunk],
+                                memory_order_relaxed) == x->slot + 1 &&
+           part->off <= ARENA_CHUNK_BYTES &&
+           part->len <= ARENA_CHUNK_BYTES - part->off;
+}
+
+int exchange_part_next(struct exchange_table *table, struct exchange *x,
+                       uint32_t ahead, struct exchange_part *ret_part,
+                       const char **ret_bytes)
+{
+    uint32_t head = atomic_load_explicit(&x->out_head, memory_order_relaxed);
+    uint32_t tail = atomic_load_explicit(&x->out_tail, memory_order_acquire);
+
+    if (unlikely(tail - head > EXCHANGE_PARTS))
+        return -EBADMSG;
+    if (ahead >= tail - head)
+        return 0;
+    /* A copy: the other side cannot change it after the check. */
+    *ret_part = x->part[(head + ahead) % EXCHANGE_PARTS];
+    if (unlikely(!part_is_valid(table, x, ret_part)))
+        return -EBADMSG;
+    *ret_bytes = NULL;
+    if (ret_part->kind == EXCHANGE_PART_BYTES)
+        *ret_bytes = arena_chunk(&table->arena, ret_part->chunk) +
+                     ret_part->off;
+    return 1;
+}
+
+/*
+ * The interpreter may go on filling the chunk of the last part, so a chunk is
+ * only free when a part in another chunk was sent after it.
+ */
+static void chunk_passed(struct exchange_table *table, struct exchange *x,
+                         const struct exchange_part *part)
+{
+    if (part->kind != EXCHANGE_PART_BYTES)
+        return;
+    if (x->sent_chunk != UINT32_MAX && x->sent_chunk != part->chunk)
+        arena_chunk_put(&table->arena, x->slot, x->sent_chunk);
+    x->sent_chunk = part->chunk;
+}
+
+void exchange_parts_sent(struct exchange_table *table, struct exchange *x,
+                         uint32_t count)
+{
+    uint32_t head = atomic_load_explicit(&x->out_head, memory_order_relaxed);
+    uint32_t i;
+
+    for (i = 0; i < count; i++)
+        chunk_passed(table, x, &x->part[(head + i) % EXCHANGE_PARTS]);
+    atomic_store(&x->out_head, head + count);
+    if (unlikely(atomic_load(&x->out_waiting)))
+        futex_wake(&x->out_head);
+}
+
+bool exchange_is_over(struct exchange *x)
+{
+    return state_of(x) == EXCHANGE_DONE &&
+           atomic_load_explicit(&x->out_head, memory_order_relaxed) ==
+               atomic_load_explicit(&x->out_tail, memory_order_acquire);
+}
+
+bool exchange_settle(struct exchange_table *table, struct exchange *x)
+{
+    if (!(atomic_load_explicit(&x->flags, memory_order_relaxed) &
+          EXCHANGE_CANCELLED) ||
+        state_of(x) != EXCHANGE_DONE)
+        return false;
+    if (table->orphans)
+        table->orphans--;
+    exchange_free(table, x);
+    return true;
+}
+
+void exchange_cancel(struct exchange_table *table, struct exchange *x,
+                     uint32_t flags)
+{
+    atomic_fetch_or(&x->flags, flags | EXCHANGE_CANCELLED);
+    if (state_of(x) == EXCHANGE_READING || exchange_take_back(table, x)) {
+        exchange_free(table, x);
+        return;
+    }
+    table->orphans++;
+    if (exchange_settle(table, x))
+        return;
+    futex_wake(&x->out_head);
+    futex_wake(&x->body_state);
+}
+
+/* What the dead interpreter wrote goes; the request's own chunks stay. */
+static void response_drop(struct exchange_table *table, struct exchange *x)
+{
+    uint32_t tail = atomic_load(&x->out_tail);
+    uint32_t i;
+
+    for (i = atomic_load(&x->out_head); i != tail; i++) {
+        const struct exchange_part *part = &x->part[i % EXCHANGE_PARTS];
+
+        if (part->kind == EXCHANGE_PART_BYTES)
+            arena_chunk_put(&table->arena, x->slot, part->chunk);
+    }
+    arena_chunk_put(&table->arena, x->slot, x->slot);
+    atomic_store(&x->out_tail, 0);
+    atomic_store(&x->out_head, 0);
+    atomic_store(&x->out_waiting, 0);
+    x->sent_chunk = UINT32_MAX;
+    x->out_flags = x->status = x->connection_off = 0;
+    x->out_bytes = 0;
+}
+
+bool exchange_retry(struct exchange_table *table, struct exchange *x)
+{
+    if (x->attempts > 0 || atomic_load(&x->out_head) > 0 ||
+        atomic_load(&x->body_state) != EXCHANGE_BODY_COMPLETE)
+        return false;
+    x->attempts++;
+    response_drop(table, x);
+    exchange_ready(table, x);
+    return true;
+}
+
+void exchange_bury(struct exchange_table *table, struct exchange *x)
+{
+    if (atomic_load(&x->flags) & EXCHANGE_CANCELLED && table->orphans)
+        table->orphans--;
+    word_set(x, EXCHANGE_DONE, exchange_word_sequence(word_of(x)));
+    exchange_free(table, x);
+}
+
+void exchange_sweep(struct exchange_table *table, exchange_lost_fn *on_lost,
+                    void *context)
+{
+    struct board *board = table->board;
+    uint64_t epoch = atomic_load(&board->death_epoch);
+    uint32_t slot;
+
+    for (slot = 0; slot < table->arena.slots; slot++) {
+        struct exchange *x = exchange_at(&table->arena, slot);
+        uint64_t word = word_of(x);
+        enum exchange_state state = exchange_word_state(word);
+        uint32_t interp = exchange_word_interp(word);
+
+        if (state != EXCHANGE_RUNNING && state != EXCHANGE_RESPONDING)
+            continue;
+        if (interp < board->interp_slots &&
+            atomic_load(&board_interp(board, interp)->state) !=
+                BOARD_INTERP_DEAD)
+            continue;
+        atomic_store(&x->extra_chunks, 1); /* it may not have counted */
+        clear_ready_bit(table, slot);
+        on_lost(context, x);
+    }
+    atomic_store(&board_worker(board, table->arena.worker)->swept_epoch,
+                 epoch);
+}

@@ -17,8 +17,10 @@ struct exchange_table {
     uint32_t free_count;
     uint32_t orphans;     /* left by a dead worker, still in interpreters */
     uint32_t made_ready;  /* since the last exchange_wake() */
-    uint64_t sequence;
-    uint16_t *free_slots; /* a stack, lowest slot on top */
+    uint32_t progress_word; /* of the bits below */
+    uint64_t progress_bits; /* taken from the arena, not yet handed out */
+    uint64_t foreign_ns;    /* when another worker's interpreter was woken */
+    uint16_t *free_slots;   /* a stack, lowest slots on top at first */
 };
 
 /*
@@ -61,9 +63,9 @@ void exchange_body_done(struct exchange *x, enum exchange_body_state state);
 
 /*
  * Wakes interpreters for what became ready: the own one, else an idle one in
- * steal order. Returns true when requests still wait behind a busy
- * interpreter while no one idle was found or the own one is expected back at
- * once: call again within recheck_ns.
+ * steal order once a request has waited a moment or the own interpreter is
+ * known to be slow. Returns true when requests are still waiting: call again
+ * within recheck_ns.
  */
 bool exchange_wake(struct exchange_table *table, uint64_t now,
                    uint64_t *ret_recheck_ns);
@@ -88,11 +90,15 @@ void exchange_parts_sent(struct exchange_table *table, struct exchange *x,
 bool exchange_is_over(struct exchange *x);
 
 /*
- * The worker has no use for it any more (client left, deadline). A slot that
- * an interpreter runs is freed by exchange_settle() when it lets go.
+ * The worker has no use for it any more (client left, deadline): sets
+ * EXCHANGE_CANCELLED and the flags given. Frees it at once when no
+ * interpreter runs it; else exchange_settle() does when it lets go.
  */
 void exchange_cancel(struct exchange_table *table, struct exchange *x,
                      uint32_t flags);
+
+/* Frees a cancelled exchange that its interpreter has let go; true if so. */
+bool exchange_settle(struct exchange_table *table, struct exchange *x);
 
 /* Frees a slot nobody runs: READING, READY taken back, or DONE. */
 void exchange_free(struct exchange_table *table, struct exchange *x);
@@ -106,10 +112,14 @@ bool exchange_take_back(struct exchange_table *table, struct exchange *x);
  */
 bool exchange_retry(struct exchange_table *table, struct exchange *x);
 
+/* Frees an exchange whose interpreter died. Only from on_lost. */
+void exchange_bury(struct exchange_table *table, struct exchange *x);
+
 /*
  * After interpreters died: calls on_lost for each slot that one of them ran
- * (state unchanged; the callee retries or cancels and frees), then tells the
- * master that this worker has swept.
+ * (also cancelled ones that no connection waits for); the callee calls
+ * exchange_retry() or exchange_bury(). Then tells the master that this worker
+ * has swept.
  */
 typedef void exchange_lost_fn(void *context, struct exchange *x);
 void exchange_sweep(struct exchange_table *table, exchange_lost_fn *on_lost,

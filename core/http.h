@@ -8,13 +8,14 @@
  * reader in another process can check every offset against head_len.
  *
  * Standard: RFC 9112 and RFC 9110. Where Gunicorn's documented defaults are
- * stricter (method length and case, duplicate Host), they are followed.
+ * stricter (method length and case, duplicate Content-Type), they are followed.
  */
 #ifndef GCORN_CORE_HTTP_H
 #define GCORN_CORE_HTTP_H
 
 #include "base.h"
 #include "bytes.h"
+#include "http_names.h"
 
 enum http_method {
     HTTP_METHOD_OTHER,
@@ -27,41 +28,6 @@ enum http_method {
     HTTP_METHOD_OPTIONS,
     HTTP_METHOD_TRACE,
     HTTP_METHOD_PATCH,
-};
-
-/* Field names gcorn knows: id, spelling, CGI variable or key in environ. */
-#define HTTP_NAMES(X)                                                          \
-    X(ACCEPT, "Accept", "HTTP_ACCEPT")                                         \
-    X(ACCEPT_ENCODING, "Accept-Encoding", "HTTP_ACCEPT_ENCODING")              \
-    X(ACCEPT_LANGUAGE, "Accept-Language", "HTTP_ACCEPT_LANGUAGE")              \
-    X(AUTHORIZATION, "Authorization", "HTTP_AUTHORIZATION")                    \
-    X(CACHE_CONTROL, "Cache-Control", "HTTP_CACHE_CONTROL")                    \
-    X(CONNECTION, "Connection", "HTTP_CONNECTION")                             \
-    X(CONTENT_LENGTH, "Content-Length", "CONTENT_LENGTH")                      \
-    X(CONTENT_TYPE, "Content-Type", "CONTENT_TYPE")                            \
-    X(COOKIE, "Cookie", "HTTP_COOKIE")                                         \
-    X(EXPECT, "Expect", "HTTP_EXPECT")                                         \
-    X(HOST, "Host", "HTTP_HOST")                                               \
-    X(IF_MODIFIED_SINCE, "If-Modified-Since", "HTTP_IF_MODIFIED_SINCE")        \
-    X(IF_NONE_MATCH, "If-None-Match", "HTTP_IF_NONE_MATCH")                    \
-    X(ORIGIN, "Origin", "HTTP_ORIGIN")                                         \
-    X(RANGE, "Range", "HTTP_RANGE")                                            \
-    X(REFERER, "Referer", "HTTP_REFERER")                                      \
-    X(TRANSFER_ENCODING, "Transfer-Encoding", "HTTP_TRANSFER_ENCODING")        \
-    X(UPGRADE, "Upgrade", "HTTP_UPGRADE")                                      \
-    X(USER_AGENT, "User-Agent", "HTTP_USER_AGENT")                             \
-    X(X_FORWARDED_FOR, "X-Forwarded-For", "HTTP_X_FORWARDED_FOR")              \
-    X(X_FORWARDED_HOST, "X-Forwarded-Host", "HTTP_X_FORWARDED_HOST")           \
-    X(X_FORWARDED_PROTO, "X-Forwarded-Proto", "HTTP_X_FORWARDED_PROTO")        \
-    X(X_REAL_IP, "X-Real-Ip", "HTTP_X_REAL_IP")                                \
-    X(X_REQUEST_ID, "X-Request-Id", "HTTP_X_REQUEST_ID")
-
-enum http_name {
-    HTTP_NAME_OTHER,
-#define X(id, spelling, key) HTTP_NAME_##id,
-    HTTP_NAMES(X)
-#undef X
-        HTTP_NAME_COUNT,
 };
 
 /* Offset from the first byte of the head, and length, in bytes. */
@@ -81,59 +47,29 @@ struct http_field {
 };
 
 #define HTTP_FIELD_DROPPED 0x01 /* has an underscore: not for the application */
+#define HTTP_FIELD_FOLDED 0x02  /* the value spans lines: see http_unfold() */
 
-#define HTTP_KEEP_ALIVE 0x01   /* the client allows another request */
-#define HTTP_CHUNKED 0x02      /* the body is chunked */
-#define HTTP_HAS_LENGTH 0x04   /* content_length was sent */
-#define HTTP_EXPECT_100 0x08   /* Expect: 100-continue on HTTP/1.1 */
-#define HTTP_UPGRADE_ASKED 0x10 /* Connection: upgrade */
-#define HTTP_ABSOLUTE 0x20     /* absolute-form target */
+#define HTTP_KEEP_ALIVE 0x01    /* the client allows another request */
+#define HTTP_CHUNKED 0x02       /* the body is chunked */
+#define HTTP_HAS_LENGTH 0x04    /* content_length was sent */
+#define HTTP_EXPECT_100 0x08    /* Expect: 100-continue, and a body follows */
+#define HTTP_UPGRADE_ASKED 0x10 /* Connection: upgrade on HTTP/1.1 */
+#define HTTP_ABSOLUTE 0x20      /* absolute-form target: see http_parse() */
+#define HTTP_CASEFOLD 0x40      /* the method is to be read in upper case */
 
 struct http_request {
     uint64_t content_length; /* 0 unless HTTP_HAS_LENGTH */
     uint32_t head_len;       /* through the empty line */
     uint32_t field_count;
     struct http_span method;
-    struct http_span target; /* as sent (RAW_URI) */
-    struct http_span path;   /* of the target, still percent-encoded */
-    struct http_span query;  /* without '?' */
-    struct http_span version; /* "HTTP/1.1" */
-    uint8_t method_id;       /* enum http_method */
-    uint8_t version_minor;   /* the d in HTTP/1.d */
-    uint16_t flags;          /* HTTP_KEEP_ALIVE ... */
-};
-
-/* Why a request is refused: id, status, text for the log and the answer. */
-#define HTTP_ERRORS(X)                                                         \
-    X(REQUEST_LINE, 400, "Invalid Request Line")                               \
-    X(METHOD, 400, "Invalid Method")                                           \
-    X(TARGET, 400, "Invalid Request Target")                                   \
-    X(VERSION, 400, "Invalid HTTP Version")                                    \
-    X(VERSION_UNSUPPORTED, 505, "HTTP Version Not Supported")                  \
-    X(LINE_LIMIT, 414, "Request Line is too large")                            \
-    X(FIELD_NAME, 400, "Invalid Header Name")                                  \
-    X(FIELD_VALUE, 400, "Invalid Header")                                      \
-    X(OBS_FOLD, 400, "Obsolete line folding is unacceptable")                  \
-    X(FIELD_LIMIT, 431, "Limit of request header field size exceeded")         \
-    X(FIELDS_LIMIT, 431, "Limit of request header fields exceeded")            \
-    X(HOST, 400, "Invalid or missing Host")                                    \
-    X(LENGTH, 400, "Invalid Content-Length")                                   \
-    X(FRAMING, 400, "Content-Length and Transfer-Encoding together")           \
-    X(CODING, 501, "Unsupported Transfer-Encoding")                            \
-    X(CODING_VERSION, 400, "Transfer-Encoding needs HTTP/1.1")                 \
-    X(EXPECTATION, 417, "Expectation Failed")                                  \
-    X(CHUNK_SIZE, 400, "Invalid chunk size")                                   \
-    X(CHUNK_EXTENSION, 400, "Invalid chunk extension")                         \
-    X(CHUNK_END, 400, "Missing chunk terminator")                              \
-    X(TRAILER, 400, "Invalid trailer")                                         \
-    X(BODY_LIMIT, 413, "Request body is too large")
-
-enum http_error {
-    HTTP_ERROR_NONE,
-#define X(id, status, text) HTTP_ERROR_##id,
-    HTTP_ERRORS(X)
-#undef X
-        HTTP_ERROR_COUNT,
+    struct http_span target;    /* as sent (RAW_URI) */
+    struct http_span path;      /* as sent; empty for "http://host", CONNECT */
+    struct http_span query;     /* without '?' and without "#fragment" */
+    struct http_span version;   /* "HTTP/1.1" */
+    struct http_span authority; /* host[:port] of absolute-form or CONNECT */
+    uint8_t method_id;          /* enum http_method */
+    uint8_t version_minor;      /* d of HTTP/1.d; 0 for 0.x, 1 from 2.0 on */
+    uint16_t flags;             /* HTTP_KEEP_ALIVE ... */
 };
 
 #define HTTP_PERMIT_OBS_FOLD 0x01
@@ -158,36 +94,53 @@ struct http_parser {
     uint32_t seen;   /* no LF between next and here */
     uint32_t fields; /* field lines parsed */
     uint32_t flags;  /* private */
-    uint64_t length; /* private */
 };
 
 /*
  * Parses what there is of one request head at data (the whole head from its
- * first byte, of which len bytes have arrived). Resumes at the line where the
- * previous call with the same parser, fields and request stopped; lines parsed
- * before are not looked at again. max_fields is the room in fields[].
+ * first byte, of which n bytes have arrived; at most INT32_MAX). Resumes at the
+ * line where the previous call with the same parser, fields and request
+ * stopped; lines parsed before are not looked at again. max_fields is the room
+ * in fields[].
+ *
  * Returns the length of the head (> 0), 0 when more bytes are needed, or
- * -enum http_error. *request is complete only when the result is > 0.
+ * -enum http_error. *request is complete only when the result is > 0. One empty
+ * line before the request line belongs to the head.
+ *
+ * With an absolute-form target the value of the Host field in fields[] is the
+ * target's authority, as RFC 9112 3.2.2 demands: whoever reads Host gets the
+ * host that was really asked for.
  */
 int http_parse(struct http_parser *parser, const struct http_limits *limits,
                struct bytes data, struct http_request *request,
                struct http_field *fields, uint32_t max_fields);
 
+/*
+ * Copies a folded value with each line break and the blanks around it made one
+ * space. out has room for value.n bytes. Returns how many it holds.
+ */
+size_t http_unfold(struct bytes value, char *out);
+
+/* A longer chunk size line is refused; so are longer trailers, all together. */
+#define HTTP_CHUNK_LINE_MAX 1024
+#define HTTP_TRAILERS_MAX 8192
+
 /* The chunked coding of a request body. All zero is the start. */
 struct http_chunked {
     uint64_t left;    /* bytes of data left in the current chunk */
-    uint32_t line;    /* bytes of the current size or trailer line so far */
+    uint32_t line;    /* bytes of the current size line so far */
     uint32_t trailer; /* bytes of all trailer lines so far */
     uint8_t state;    /* private */
     uint8_t done;     /* the last chunk and the trailers are over */
-    uint8_t flags;    /* private */
+    uint8_t name_len; /* private */
+    char name[20];    /* private: start of the trailer name being read */
 };
 
 /*
  * Takes the next piece of a chunked body. *ret_data is the run of body bytes
  * in it (maybe empty). Returns how many bytes of the piece are used up (call
  * again with the rest until it is empty or chunked->done), or
- * -enum http_error.
+ * -enum http_error. Trailers are checked and left out.
  */
 int http_chunked_next(struct http_chunked *chunked, struct bytes piece,
                       struct bytes *ret_data);
@@ -223,9 +176,9 @@ int http_error_response(char *out, size_t room, int status, struct bytes extra,
                         struct bytes message, const char date[HTTP_DATE_LEN]);
 
 /*
- * Which scanner http_parse uses: "avx2", "sse4.2" or "scalar"; chosen at the
- * first call by what the CPU has. http_scan_use() forces one (for tests) and
- * returns 0 or -ENOTSUP.
+ * Which scanner http_parse uses: "avx2", "sse4.2" or "scalar"; chosen at
+ * start by what the CPU has. http_scan_use() forces one (for tests, before any
+ * other thread parses) and returns 0 or -ENOTSUP.
  */
 const char *http_scan_name(void);
 int http_scan_use(const char *name);
