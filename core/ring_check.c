@@ -57,7 +57,7 @@ static bool is_text(const struct ring_event *event, const char *text)
            memcmp(event->data, text, len) == 0;
 }
 
-/* Header and body in one go; they arrive together or one by one. */
+/* Two pieces in one send, as a response's head and body are. */
 static bool check_stream(struct check *check, const int sockets[2])
 {
     struct iovec iov[2] = {{(char[]){'h', 'e'}, 2}, {(char[]){'l', 'o'}, 2}};
