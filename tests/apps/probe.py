@@ -315,6 +315,12 @@ def status_and_headers(environ, start, query):
     return [body.encode("latin-1")] if body is not None else []
 
 
+def many_fields(environ, start, query):
+    value = "v" * int(query["size"])
+    start("200 OK", [("X-%d" % i, value) for i in range(int(query["n"]))])
+    return [b"body"]
+
+
 def header_kinds(environ, start, query):
     class Str(str):
         pass
@@ -445,7 +451,7 @@ ROUTES = {
     "/bad-piece": bad_piece, "/length-lie": length_lie,
     "/respond": status_and_headers, "/header-kinds": header_kinds,
     "/file": send_file, "/pipe": send_pipe, "/sleep": sleep, "/hold": hold,
-    "/errors": to_errors,
+    "/errors": to_errors, "/many-fields": many_fields,
 }
 
 
