@@ -9,6 +9,7 @@
 #ifndef GCORN_TOPOLOGY_PLAN_H
 #define GCORN_TOPOLOGY_PLAN_H
 
+#include "topology/cgroup.h"
 #include "topology/machine.h"
 
 #define PLAN_WORKER_BYTES (UINT64_C(150) << 20)
@@ -79,6 +80,13 @@ struct plan {
 
 /* The defaults above, no limits, pin auto. */
 void plan_demand_init(struct plan_demand *demand);
+
+/*
+ * Takes over quota, memory limits and exclusiveness. Where memory.high is
+ * set, what is planned stays 5 % below it: above it everything is throttled.
+ */
+void plan_demand_limit(struct plan_demand *demand,
+                       const struct cgroup_limits *limits);
 
 /*
  * Returns 0, -EINVAL for a demand without worker_bytes or with a safety that
