@@ -27,7 +27,7 @@ static const uint8_t letter_at[LONGEST + 1] = {
  * The only candidate for a length and a letter (its low five bits, which upper
  * and lower case share).
  */
-#define AT(length, letter) [length][(letter) & 31]
+#define AT(length, letter) [length][(letter)&31]
 static const uint8_t candidates[LONGEST + 1][32] = {
     AT(2, 't') = HTTP_NAME_TE,
     AT(4, 'd') = HTTP_NAME_DATE,
@@ -123,10 +123,9 @@ struct bytes http_name_spelling(enum http_name name)
 
 int http_error_status(enum http_error error)
 {
-    static const uint16_t statuses[HTTP_ERROR_COUNT] = {
-        [HTTP_ERROR_NONE] = 500,
+    static const uint16_t statuses[HTTP_ERROR_COUNT] = {[HTTP_ERROR_NONE] = 500,
 #define X(id, status, text) [HTTP_ERROR_##id] = status,
-        HTTP_ERRORS(X)
+                                                        HTTP_ERRORS(X)
 #undef X
     };
 
@@ -136,10 +135,9 @@ int http_error_status(enum http_error error)
 
 const char *http_error_text(enum http_error error)
 {
-    static const char *const texts[HTTP_ERROR_COUNT] = {
-        [HTTP_ERROR_NONE] = "",
+    static const char *const texts[HTTP_ERROR_COUNT] = {[HTTP_ERROR_NONE] = "",
 #define X(id, status, text) [HTTP_ERROR_##id] = text,
-        HTTP_ERRORS(X)
+                                                        HTTP_ERRORS(X)
 #undef X
     };
 

@@ -16,15 +16,30 @@
  * Host with a comma is what a gateway makes of two Host lines.
  */
 const uint8_t http_class[256] = {
-    ['!'] = T | H,       ['#'] = T,           ['$'] = T | H,
-    ['%'] = T | H,       ['&'] = T | H,       ['\''] = T | H,
-    ['('] = H,           [')'] = H,           ['*'] = T | H,
-    ['+'] = T | H,       ['-'] = T | H,       ['.'] = T | H,
-    [';'] = H,           ['='] = H,           ['^'] = T,
-    ['_'] = T | H,       ['`'] = T,           ['|'] = T,
-    ['~'] = T | H,       ['0' ... '9'] = T | H | X,
-    ['A' ... 'F'] = T | H | X,                ['G' ... 'Z'] = T | H,
-    ['a' ... 'f'] = T | H | X,                ['g' ... 'z'] = T | H,
+    ['!'] = T | H,
+    ['#'] = T,
+    ['$'] = T | H,
+    ['%'] = T | H,
+    ['&'] = T | H,
+    ['\''] = T | H,
+    ['('] = H,
+    [')'] = H,
+    ['*'] = T | H,
+    ['+'] = T | H,
+    ['-'] = T | H,
+    ['.'] = T | H,
+    [';'] = H,
+    ['='] = H,
+    ['^'] = T,
+    ['_'] = T | H,
+    ['`'] = T,
+    ['|'] = T,
+    ['~'] = T | H,
+    ['0' ... '9'] = T | H | X,
+    ['A' ... 'F'] = T | H | X,
+    ['G' ... 'Z'] = T | H,
+    ['a' ... 'f'] = T | H | X,
+    ['g' ... 'z'] = T | H,
 };
 
 #undef T
@@ -88,8 +103,7 @@ static const struct http_scan scan_scalar = {
     (char)0xe8, (char)0xfc, (char)0xf8, (char)0xfc, (char)0xfc, (char)0xfc,    \
         (char)0xfc, (char)0xfc, (char)0xf8, (char)0xf8, (char)0xf4, 0x54,      \
         (char)0xd0, 0x54, (char)0xf4, 0x70
-#define TOKEN_BITS                                                             \
-    1, 2, 4, 8, 16, 32, 64, (char)128, 0, 0, 0, 0, 0, 0, 0, 0
+#define TOKEN_BITS 1, 2, 4, 8, 16, 32, 64, (char)128, 0, 0, 0, 0, 0, 0, 0, 0
 
 #define SSE __attribute__((target("sse4.2"))) inline
 #define AVX __attribute__((target("avx2"))) inline

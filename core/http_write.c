@@ -1,1 +1,222 @@
 /* SPDX-License-Identifier: MIT */
+#include "http.h"
+
+#include <stdio.h>
+
+/* The registered status codes, with the phrases Python's http module uses. */
+#define STATUSES(X)                                                            \
+    X(100, "Continue")                                                         \
+    X(101, "Switching Protocols")                                              \
+    X(102, "Processing")                                                       \
+    X(103, "Early Hints")                                                      \
+    X(200, "OK")                                                               \
+    X(201, "Created")                                                          \
+    X(202, "Accepted")                                                         \
+    X(203, "Non-Authoritative Information")                                    \
+    X(204, "No Content")                                                       \
+    X(205, "Reset Content")                                                    \
+    X(206, "Partial Content")                                                  \
+    X(207, "Multi-Status")                                                     \
+    X(208, "Already Reported")                                                 \
+    X(226, "IM Used")                                                          \
+    X(300, "Multiple Choices")                                                 \
+    X(301, "Moved Permanently")                                                \
+    X(302, "Found")                                                            \
+    X(303, "See Other")                                                        \
+    X(304, "Not Modified")                                                     \
+    X(305, "Use Proxy")                                                        \
+    X(307, "Temporary Redirect")                                               \
+    X(308, "Permanent Redirect")                                               \
+    X(400, "Bad Request")                                                      \
+    X(401, "Unauthorized")                                                     \
+    X(402, "Payment Required")                                                 \
+    X(403, "Forbidden")                                                        \
+    X(404, "Not Found")                                                        \
+    X(405, "Method Not Allowed")                                               \
+    X(406, "Not Acceptable")                                                   \
+    X(407, "Proxy Authentication Required")                                    \
+    X(408, "Request Timeout")                                                  \
+    X(409, "Conflict")                                                         \
+    X(410, "Gone")                                                             \
+    X(411, "Length Required")                                                  \
+    X(412, "Precondition Failed")                                              \
+    X(413, "Content Too Large")                                                \
+    X(414, "URI Too Long")                                                     \
+    X(415, "Unsupported Media Type")                                           \
+    X(416, "Range Not Satisfiable")                                            \
+    X(417, "Expectation Failed")                                               \
+    X(421, "Misdirected Request")                                              \
+    X(422, "Unprocessable Content")                                            \
+    X(423, "Locked")                                                           \
+    X(424, "Failed Dependency")                                                \
+    X(425, "Too Early")                                                        \
+    X(426, "Upgrade Required")                                                 \
+    X(428, "Precondition Required")                                            \
+    X(429, "Too Many Requests")                                                \
+    X(431, "Request Header Fields Too Large")                                  \
+    X(451, "Unavailable For Legal Reasons")                                    \
+    X(500, "Internal Server Error")                                            \
+    X(501, "Not Implemented")                                                  \
+    X(502, "Bad Gateway")                                                      \
+    X(503, "Service Unavailable")                                              \
+    X(504, "Gateway Timeout")                                                  \
+    X(505, "HTTP Version Not Supported")                                       \
+    X(506, "Variant Also Negotiates")                                          \
+    X(507, "Insufficient Storage")                                             \
+    X(508, "Loop Detected")                                                    \
+    X(510, "Not Extended")                                                     \
+    X(511, "Network Authentication Required")
+
+const char *http_reason(int status)
+{
+    switch (status) {
+#define X(code, phrase)                                                        \
+    case code:                                                                 \
+        return phrase;
+        STATUSES(X)
+#undef X
+    }
+    return "";
+}
+
+static void two_digits(char *out, int value)
+{
+    out[0] = (char)('0' + value / 10);
+    out[1] = (char)('0' + value % 10);
+}
+
+struct date {
+    int year;
+    int month; /* 0 is January */
+    int day;   /* 1 is the first */
+};
+
+/*
+ * Days since 1970 to a date of the Gregorian calendar. A year is counted from
+ * March, so that the leap day is its last; 400 years are 146097 days. Not
+ * gmtime_r(), which takes the C library's time zone lock.
+ */
+static struct date date_of(int64_t days)
+{
+    int64_t z = days + 719468; /* since 1 March of the year 0 */
+    int64_t era = (z >= 0 ? z : z - 146096) / 146097;
+    int64_t day = z - era * 146097;
+    int64_t year = (day - day / 1460 + day / 36524 - day / 146096) / 365;
+    int64_t of_year = day - (365 * year + year / 4 - year / 100);
+    int64_t month = (5 * of_year + 2) / 153; /* 0 is March */
+    struct date date;
+
+    date.day = (int)(of_year - (153 * month + 2) / 5 + 1);
+    date.month = (int)((month + 2) % 12);
+    date.year = (int)(year + era * 400 + (month >= 10));
+    return date;
+}
+
+void http_date(char text[HTTP_DATE_LEN], time_t when)
+{
+    static const char week[] = "SunMonTueWedThuFriSat";
+    static const char months[] = "JanFebMarAprMayJunJulAugSepOctNovDec";
+    /* Four digits of a year, no more: 253402300799 is the end of 9999. */
+    int64_t t = when < 0 ? 0 : (int64_t)min_u64((uint64_t)when, 253402300799);
+    int64_t days = t / 86400;
+    int second = (int)(t % 86400);
+    struct date date = date_of(days);
+
+    memcpy(text, "Sun, 06 Nov 1994 08:49:37 GMT", HTTP_DATE_LEN);
+    memcpy(text, week + (days + 4) % 7 * 3, 3); /* 1970 began on a Thursday */
+    two_digits(text + 5, date.day);
+    memcpy(text + 8, months + (ptrdiff_t)date.month * 3, 3);
+    two_digits(text + 12, date.year / 100);
+    two_digits(text + 14, date.year % 100);
+    two_digits(text + 17, second / 3600);
+    two_digits(text + 20, second / 60 % 60);
+    two_digits(text + 23, second % 60);
+}
+
+/* Where text is put one after the other; n goes on counting when it is full. */
+struct out {
+    char *p;
+    size_t room;
+    size_t n;
+};
+
+static void put(struct out *out, struct bytes text)
+{
+    if (text.n > 0 && out->n <= out->room && text.n <= out->room - out->n)
+        memcpy(out->p + out->n, text.p, text.n);
+    out->n += text.n;
+}
+
+static void put_text(struct out *out, const char *text)
+{
+    put(out, bytes_of(text));
+}
+
+static void put_number(struct out *out, size_t number)
+{
+    char text[24];
+    int n = snprintf(text, sizeof(text), "%zu", number);
+
+    put(out, (struct bytes){text, (size_t)n});
+}
+
+/* The five characters Python's html.escape() replaces, or NULL. */
+static const char *escape_of(char c)
+{
+    switch (c) {
+    case '&':
+        return "&amp;";
+    case '<':
+        return "&lt;";
+    case '>':
+        return "&gt;";
+    case '"':
+        return "&quot;";
+    case '\'':
+        return "&#x27;";
+    }
+    return NULL;
+}
+
+static void put_escaped(struct out *out, struct bytes text)
+{
+    for (size_t i = 0; i < text.n; i++) {
+        const char *escape = escape_of(text.p[i]);
+
+        put(out, escape ? bytes_of(escape) : (struct bytes){text.p + i, 1});
+    }
+}
+
+static void put_page(struct out *out, const char *reason, struct bytes message)
+{
+    put_text(out, "<html>\n  <head>\n    <title>");
+    put_text(out, reason);
+    put_text(out, "</title>\n  </head>\n  <body>\n    <h1><p>");
+    put_text(out, reason);
+    put_text(out, "</p></h1>\n    ");
+    put_escaped(out, message);
+    put_text(out, "\n  </body>\n</html>\n");
+}
+
+int http_error_response(char *out, size_t room, int status, struct bytes extra,
+                        struct bytes message, const char date[HTTP_DATE_LEN])
+{
+    const char *reason = http_reason(status);
+    struct out head = {out, room, 0};
+    struct out counted = {NULL, 0, 0};
+
+    put_page(&counted, reason, message);
+    put_text(&head, "HTTP/1.1 ");
+    put_number(&head, (size_t)status);
+    put_text(&head, " ");
+    put_text(&head, reason);
+    put_text(&head, "\r\nDate: ");
+    put(&head, (struct bytes){date, HTTP_DATE_LEN});
+    put_text(&head, "\r\nConnection: close\r\nContent-Type: text/html\r\n");
+    put(&head, extra);
+    put_text(&head, "Content-Length: ");
+    put_number(&head, counted.n);
+    put_text(&head, "\r\n\r\n");
+    put_page(&head, reason, message);
+    return head.n <= room ? (int)head.n : -ENOSPC;
+}
