@@ -314,18 +314,32 @@ int exchange_copy(struct exchange_writer *writer, struct bytes data,
     return room < 0 ? (int)room : 0;
 }
 
-int exchange_flush(struct exchange_writer *writer)
+void exchange_rewind(struct exchange_writer *writer)
+{
+    writer->fill = writer->start;
+}
+
+int exchange_publish(struct exchange_writer *writer)
 {
     if (exchange_is_cancelled(writer))
         return -ECANCELED;
-    if (writer->fill > writer->start) {
-        if (window_is_full(writer))
-            return -EAGAIN;
-        bytes_publish(writer);
-        word_move(writer->x, EXCHANGE_RESPONDING);
-    }
-    wake_now(writer);
+    if (writer->fill == writer->start)
+        return 0;
+    if (window_is_full(writer))
+        return -EAGAIN;
+    bytes_publish(writer);
+    word_move(writer->x, EXCHANGE_RESPONDING);
+    mark_progress(writer);
     return 0;
+}
+
+int exchange_flush(struct exchange_writer *writer)
+{
+    int error = exchange_publish(writer);
+
+    if (!error)
+        wake_now(writer);
+    return error;
 }
 
 static int send_file(int socket_fd, int fd, struct exchange_file_note *note)

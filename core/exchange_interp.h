@@ -79,7 +79,16 @@ void exchange_wrote(struct exchange_writer *writer, uint32_t len);
 int exchange_copy(struct exchange_writer *writer, struct bytes data,
                   size_t *ret_done);
 
-/* Makes what was written visible to the worker and rings it: for streams. */
+/* Forgets what was written since the last flush, publish or file. */
+void exchange_rewind(struct exchange_writer *writer);
+
+/*
+ * Makes what was written visible without waking the worker, which looks
+ * within milliseconds anyway. 0, -EAGAIN or -ECANCELED.
+ */
+int exchange_publish(struct exchange_writer *writer);
+
+/* The same, and wakes the worker: for streams. */
 int exchange_flush(struct exchange_writer *writer);
 
 /* Adds a file range; fd is duplicated into the worker. 0 or -errno. */
