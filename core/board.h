@@ -23,6 +23,10 @@
 #define BOARD_LISTENERS_MAX 16
 #define BOARD_SETTINGS_BYTES 65536
 
+/* An interpreter writes the Python stacks of all its threads to the error log
+ * when it gets this, even if it is stuck. Needs <signal.h>. */
+#define BOARD_STACKS_SIGNAL (SIGRTMIN + 6)
+
 enum board_worker_state {
     BOARD_WORKER_EMPTY,
     BOARD_WORKER_STARTING,

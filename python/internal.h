@@ -31,4 +31,23 @@ static inline PyObject *give(PyObject **ref)
     *ref = NULL;
     return object;
 }
+
+/* With the GIL. The exception that is set, cleared: a new reference, or NULL
+ * when none is set. */
+static inline PyObject *exception_take(void)
+{
+#if PY_VERSION_HEX >= 0x030c0000
+    return PyErr_GetRaisedException();
+#else
+    PyObject *type, *value, *traceback;
+
+    PyErr_Fetch(&type, &value, &traceback);
+    PyErr_NormalizeException(&type, &value, &traceback);
+    if (value && traceback)
+        PyException_SetTraceback(value, traceback);
+    Py_XDECREF(type);
+    Py_XDECREF(traceback);
+    return value;
+#endif
+}
 #endif

@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * host - what one process of gcorn-python has: the template, and each
+ * interpreter as its copy. Made by main(), passed down, never freed.
+ */
+#ifndef GCORN_PYTHON_HOST_H
+#define GCORN_PYTHON_HOST_H
+
+#include "internal.h"
+
+#include <stdlib.h>
+
+#include "loader.h"
+#include "title.h"
+
+#include "core/log.h"
+
+struct host {
+    struct board *board;
+    struct exchange_site site;
+    struct title title;
+    struct loader loader;
+    const char *name;      /* for titles: proc_name, or the application's */
+    PyObject *application; /* owned; NULL until it is loaded */
+};
+
+/* A setting as a number; fallback when it is not set. */
+static inline uint64_t host_number(const struct host *host, const char *name,
+                                   uint64_t fallback)
+{
+    const char *text = board_get(host->board, name, 0);
+
+    return text && *text ? strtoull(text, NULL, 10) : fallback;
+}
+
+/* A setting as text, "" when it is not set. */
+static inline const char *host_text(const struct host *host, const char *name)
+{
+    const char *text = board_get(host->board, name, 0);
+
+    return text ? text : "";
+}
+
+/* What master writes for true. */
+static inline bool host_flag(const struct host *host, const char *name)
+{
+    return host_number(host, name, 0) != 0;
+}
+#endif

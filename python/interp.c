@@ -1,0 +1,126 @@
+/* SPDX-License-Identifier: MIT */
+#include "interp.h"
+
+#include <linux/mempolicy.h>
+#include <sched.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "signals.h"
+#include "wait_thread.h"
+
+#define NODES_MAX 1024
+#define NODE_WORDS (NODES_MAX / 64)
+
+static void name_process(const struct host *host, uint32_t slot)
+{
+    char name[16]; /* what the kernel keeps */
+
+    snprintf(name, sizeof(name), "gcorn-int-%u", slot);
+    prctl(PR_SET_NAME, name);
+    title_set(&host->title, "gcorn: interpreter %u [%s]", slot, host->name);
+}
+
+/* A cpu_set_t is the same array of words, but of 1024 CPUs only. */
+static void bind_cpus(const struct template_message *order)
+{
+    if (sched_setaffinity(0, sizeof(order->cpus),
+                          (const cpu_set_t *)(const void *)order->cpus) < 0)
+        log_warning("The interpreter cannot be pinned: %s", strerror(errno));
+}
+
+/* The kernel reads one bit less than it is told. */
+static void prefer_node(int32_t node)
+{
+    uint64_t nodes[NODE_WORDS] = {0};
+
+    if (node >= NODES_MAX)
+        return;
+    nodes[node / 64] = 1ULL << node % 64;
+    if (syscall(SYS_set_mempolicy, MPOL_PREFERRED, nodes, NODES_MAX + 1) < 0)
+        log_warning("The interpreter's memory cannot be put on node %d: %s",
+                    (int)node, strerror(errno));
+}
+
+static void place(const struct template_message *order)
+{
+    if (order->pinned)
+        bind_cpus(order);
+    if (order->node >= 0)
+        prefer_node(order->node);
+}
+
+static int load(struct host *host)
+{
+    if (host->application)
+        return 0; /* preloaded */
+    return loader_load(&host->loader, host_text(host, "wsgi_app"),
+                       &host->application);
+}
+
+static struct wsgi *make_wsgi(const struct host *host)
+{
+    struct wsgi_config config = {
+        .board = host->board,
+        .multiprocess = atomic_load(&host->board->worker_count) > 1,
+    };
+    struct wsgi *wsgi;
+    uint32_t threads;
+    bool in_main;
+
+    must(wait_thread_count(host, &threads, &in_main));
+    config.multithread = !in_main;
+    wsgi = wsgi_new(&config, host->application);
+    if (!wsgi)
+        loader_log_exception(&host->loader, "Exception in worker process");
+    return wsgi;
+}
+
+/* STARTING -> SERVING, unless the master changed its mind meanwhile. */
+static void announce_serving(const struct host *host, struct board_interp *self)
+{
+    uint32_t from = BOARD_INTERP_STARTING;
+    uint32_t threads;
+    bool in_main;
+
+    must(wait_thread_count(host, &threads, &in_main));
+    atomic_store(&self->threads, threads);
+    atomic_compare_exchange_strong(&self->state, &from, BOARD_INTERP_SERVING);
+    signals_serving();
+    board_wake_master(host->board);
+}
+
+/* Returns the exit code. */
+static int serve(struct host *host, uint32_t slot)
+{
+    struct board_interp *self = board_interp(host->board, slot);
+    struct wsgi *wsgi;
+    int code = load(host);
+
+    if (code)
+        return code;
+    wsgi = make_wsgi(host);
+    if (!wsgi)
+        return LOADER_BOOT_ERROR;
+    announce_serving(host, self);
+    wait_thread_run(host, wsgi, slot);
+    wsgi_free(wsgi);
+    return 0;
+}
+
+int interp_run(struct host *host, const struct template_message *order)
+{
+    struct board_interp *self = board_interp(host->board, order->slot);
+    int code;
+
+    name_process(host, order->slot);
+    place(order);
+    log_info("Booting worker with pid: %d", (int)getpid());
+    code = serve(host, order->slot);
+    atomic_store(&self->exit_code, code);
+    log_info("Worker exiting (pid: %d)", (int)getpid());
+    return code;
+}

@@ -1,0 +1,159 @@
+/* SPDX-License-Identifier: MIT */
+#include "loader.h"
+
+#include <limits.h>
+#include <signal.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "core/log.h"
+#include "loader_source.h"
+
+/* Not a file: what the code objects of loader.py have for a file name. */
+#define FILE_NAME "<gcorn>"
+
+/* Calls a function of loader.py; the reference to args is taken. */
+static PyObject *call(const struct loader *loader, const char *name,
+                      PyObject *args)
+{
+    owned PyObject *given = args;
+    PyObject *function = PyDict_GetItemString(loader->names, name);
+
+    must(function);
+    return given ? PyObject_CallObject(function, given) : NULL;
+}
+
+static void log_text(const char *title, PyObject *text)
+{
+    Py_ssize_t len = 0;
+    owned PyObject *bytes = PyUnicode_AsEncodedString(text, "utf-8",
+                                                      "backslashreplace");
+
+    if (bytes)
+        len = PyBytes_Size(bytes);
+    if (len > 0)
+        log_block(LOG_LEVEL_ERROR, title, PyBytes_AsString(bytes), (size_t)len);
+    else
+        log_error("%s", title);
+}
+
+void loader_log_exception(const struct loader *loader, const char *title)
+{
+    owned PyObject *error = exception_take();
+    owned PyObject *text = call(loader, "describe",
+                                error ? PyTuple_Pack(1, error) : NULL);
+
+    if (text)
+        log_text(title, text);
+    else
+        log_error("%s", title);
+    PyErr_Clear();
+}
+
+/* loader.py, run in a namespace of its own. */
+static PyObject *run_source(void)
+{
+    owned PyObject *code = Py_CompileString(loader_source, FILE_NAME,
+                                            Py_file_input);
+    owned PyObject *names = PyDict_New();
+    owned PyObject *file = PyUnicode_FromString(FILE_NAME);
+    owned PyObject *result = NULL;
+
+    if (!code || !names || !file ||
+        PyDict_SetItemString(names, "__file__", file) < 0 ||
+        PyDict_SetItemString(names, "__name__", file) < 0 ||
+        PyDict_SetItemString(names, "__builtins__", PyEval_GetBuiltins()) < 0)
+        return NULL;
+    result = PyEval_EvalCode(code, names, names);
+    return result ? give(&names) : NULL;
+}
+
+static bool insert_paths(const struct loader *loader, const struct board *board)
+{
+    const char *chdir = board_get(board, "chdir", 0);
+    const char *pythonpath = board_get(board, "pythonpath", 0);
+    char cwd[PATH_MAX];
+    owned PyObject *result = NULL;
+
+    if (!chdir || !*chdir)
+        chdir = getcwd(cwd, sizeof(cwd));
+    result = call(
+        loader, "insert_paths",
+        Py_BuildValue("(NN)", PyUnicode_DecodeFSDefault(chdir ? chdir : "."),
+                      PyUnicode_DecodeFSDefault(pythonpath ? pythonpath : "")));
+    return result != NULL;
+}
+
+static bool show_stacks(const struct loader *loader, const struct board *board)
+{
+    owned PyObject *result =
+        call(loader, "show_stacks",
+             Py_BuildValue("(ii)", board->error_log_fd, BOARD_STACKS_SIGNAL));
+
+    return result != NULL;
+}
+
+int loader_init(struct loader *loader, const struct board *board)
+{
+    loader->names = run_source();
+    if (!loader->names) {
+        PyErr_Print();
+        return -EINVAL;
+    }
+    if (insert_paths(loader, board) && show_stacks(loader, board))
+        return 0;
+    loader_log_exception(loader, "Python cannot be prepared");
+    return -EINVAL;
+}
+
+int loader_load(const struct loader *loader, const char *uri,
+                PyObject **ret_application)
+{
+    owned PyObject *result = call(
+        loader, "load", Py_BuildValue("(N)", PyUnicode_DecodeFSDefault(uri)));
+    PyObject *second;
+    int code = LOADER_BOOT_ERROR;
+
+    if (!result) {
+        loader_log_exception(loader, "Exception in worker process");
+        return code;
+    }
+    code = (int)PyLong_AsLong(PyTuple_GetItem(result, 0));
+    second = PyTuple_GetItem(result, 1);
+    if (code == 0) {
+        *ret_application = Py_NewRef(second);
+        return 0;
+    }
+    log_text(PyUnicode_AsUTF8(second), PyTuple_GetItem(result, 2));
+    return code;
+}
+
+static void call_plainly(const struct loader *loader, const char *name)
+{
+    owned PyObject *result = call(loader, name, PyTuple_New(0));
+
+    if (!result)
+        loader_log_exception(loader, name);
+}
+
+void loader_settle(const struct loader *loader)
+{
+    call_plainly(loader, "settle");
+}
+
+void loader_flush(const struct loader *loader)
+{
+    call_plainly(loader, "flush");
+}
+
+void loader_run_threads(const struct loader *loader, uint32_t count,
+                        PyObject *serve, PyObject *stop)
+{
+    owned PyObject *failure = call(loader, "run_threads",
+                                   Py_BuildValue("(IOO)", count, serve, stop));
+
+    if (!failure)
+        loader_log_exception(loader, "The threads could not be run");
+    else if (PyUnicode_GetLength(failure) > 0)
+        log_text("Exception outside of a request", failure);
+}

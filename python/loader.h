@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * loader - finds the application and prepares the interpreter for it; the
+ * C side of loader.py. Everything is called with the GIL and logs what goes
+ * wrong; no exception is left set.
+ */
+#ifndef GCORN_PYTHON_LOADER_H
+#define GCORN_PYTHON_LOADER_H
+
+#include "internal.h"
+
+/* Exit codes of a process that cannot serve, as Gunicorn's. */
+#define LOADER_BOOT_ERROR 3
+
+struct loader {
+    PyObject *names; /* owned: the namespace of loader.py */
+};
+
+/*
+ * After Python has started: sys.path (chdir, and before it the comma list
+ * pythonpath), stacks shown in the error log. 0 or -EINVAL.
+ */
+int loader_init(struct loader *loader, const struct board *board);
+
+/* "module:expression". 0 and a new reference, or the exit code (3, 4). */
+int loader_load(const struct loader *loader, const char *uri,
+                PyObject **ret_application);
+
+/* Before forking: everything loaded so far is made cheap to share. */
+void loader_settle(const struct loader *loader);
+
+/* Before every fork: no buffered output is left to be written twice. */
+void loader_flush(const struct loader *loader);
+
+/*
+ * Runs serve() in count Python threads and returns when all have returned.
+ * When an exception ends that earlier (a signal handler of the application
+ * raised, no thread could be started) it calls stop() and logs the traceback.
+ */
+void loader_run_threads(const struct loader *loader, uint32_t count,
+                        PyObject *serve, PyObject *stop);
+
+/* Logs the exception that is set, with its traceback, and clears it. */
+void loader_log_exception(const struct loader *loader, const char *title);
+#endif

@@ -1,0 +1,200 @@
+# SPDX-License-Identifier: MIT
+"""What the host does in Python: find the application, keep its threads.
+
+Compiled into the host (see embed.py) and run in a namespace of its own, so
+that no module of the application can have the same name.
+"""
+import ast
+import faulthandler
+import gc
+import importlib
+import os
+import sys
+import threading
+import traceback
+
+# Exit codes of an interpreter that cannot serve, as Gunicorn has them.
+BOOT_ERROR = 3  # the application raised while it was imported
+LOAD_ERROR = 4  # it was imported, but is not there or is no application
+
+
+class NotAnApplication(Exception):
+    """The name given leads to nothing that can be served."""
+
+
+def insert_paths(chdir, pythonpath):
+    """chdir comes first, and before it what pythonpath lists."""
+    if chdir not in sys.path:
+        sys.path.insert(0, chdir)
+    for path in pythonpath.split(",") if pythonpath else []:
+        path = os.path.abspath(path)
+        if path not in sys.path:
+            sys.path.insert(0, path)
+
+
+def show_stacks(fd, number):
+    """Stacks go to the log on a crash, and on a signal even with the GIL
+    stuck in a C call: the handlers are faulthandler's own, in C."""
+    faulthandler.enable(file=fd, all_threads=True)
+    faulthandler.register(number, file=fd, all_threads=True, chain=False)
+
+
+def settle():
+    """What was loaded so far is shared by the children to come: out of the
+    collector's way, its pages stay unwritten."""
+    gc.collect()
+    gc.freeze()
+
+
+def flush():
+    """Text left in these buffers would be written once by each child."""
+    for stream in sys.stdout, sys.stderr:
+        try:
+            stream.flush()
+        except (AttributeError, OSError, ValueError):
+            pass  # None, closed, or nobody reads: not for us to tell
+
+
+def is_ours(frame):
+    name = frame.tb_frame.f_code.co_filename
+    return (name in (__file__, importlib.__file__) or
+            name.startswith("<frozen importlib"))
+
+
+def describe(error):
+    """The traceback without the frames that led to the application."""
+    frames = error.__traceback__
+    while frames and is_ours(frames):
+        frames = frames.tb_next
+    return "".join(traceback.format_exception(type(error), error, frames))
+
+
+def import_named(module):
+    try:
+        return importlib.import_module(module)
+    except ModuleNotFoundError as error:
+        # Only when it is the application itself; what it imports is its own.
+        if error.name and (module + ".").startswith(error.name + "."):
+            error.add_note(hint(module))
+        raise
+
+
+def hint(module):
+    if module.endswith(".py"):
+        return "gcorn: a module is named without its suffix: %s" % module[:-3]
+    text = "gcorn: looked for %s in %s" % (
+        module, ", ".join(repr(path) for path in sys.path))
+    if sys.prefix == sys.base_prefix:
+        text += (" (Python is %s, no virtual environment: see --python)"
+                 % sys.executable)
+    return text
+
+
+def parse(expression):
+    """("obj", "app"), args and kwargs; args is None when nothing is called."""
+    try:
+        node = ast.parse(expression, mode="eval").body
+    except SyntaxError:
+        raise NotAnApplication(
+            "%r is neither a name nor a call of one" % expression) from None
+    args = kwargs = None
+    if isinstance(node, ast.Call):
+        args, kwargs = literals(node, expression)
+        node = node.func
+    names = []
+    while isinstance(node, ast.Attribute):
+        names.insert(0, node.attr)
+        node = node.value
+    if not isinstance(node, ast.Name):
+        raise NotAnApplication("%r is not a plain or dotted name" % expression)
+    return [node.id] + names, args, kwargs
+
+
+def literals(call, expression):
+    try:
+        args = [ast.literal_eval(arg) for arg in call.args]
+        kwargs = {word.arg: ast.literal_eval(word.value)
+                  for word in call.keywords}
+    except ValueError:
+        args, kwargs = None, {None: None}
+    if None in kwargs:  # also what **mapping is parsed to
+        raise NotAnApplication(
+            "the arguments in %r are not literals" % expression)
+    return args, kwargs
+
+
+def find(module, names):
+    found = import_named(module)
+    path = module
+    for name in names:
+        try:
+            found = getattr(found, name)
+        except AttributeError:
+            raise NotAnApplication("there is no %r in %r" % (name, path)
+                                   ) from None
+        path += "." + name
+    return found
+
+
+def call_factory(factory, args, kwargs, expression):
+    """A TypeError is about the arguments when the factory's body was not
+    entered; from inside it is an error like any other."""
+    try:
+        return factory(*args, **kwargs)
+    except TypeError as error:
+        if error.__traceback__.tb_next is not None:
+            raise
+        raise NotAnApplication("%s: %s" % (expression, error)) from error
+
+
+def find_application(uri):
+    module, _, expression = uri.partition(":")
+    expression = expression or "application"
+    names, args, kwargs = parse(expression)
+    found = find(module, names)
+    if args is not None:
+        found = call_factory(found, args, kwargs, expression)
+    if found is None:
+        raise NotAnApplication("%r gives None, not an application" % uri)
+    if not callable(found):
+        raise NotAnApplication(
+            "%r is no application: %s objects cannot be called"
+            % (uri, type(found).__name__))
+    return found
+
+
+def load(uri):
+    """(0, application, None), or (exit code, what failed, details)."""
+    try:
+        return 0, find_application(uri), None
+    except NotAnApplication as error:
+        return LOAD_ERROR, "Failed to load the application: %s" % error, ""
+    except BaseException as error:  # sys.exit() while importing, too
+        return BOOT_ERROR, "Exception in worker process", describe(error)
+
+
+def run_threads(count, serve, stop):
+    """Returns when all have ended: "", or the traceback of what ended them.
+
+    Signal handlers of the application run meanwhile, here: this is the main
+    thread. One that raises ends the interpreter, as it would end Gunicorn's.
+    """
+    threads, failure = [], None
+    try:
+        for n in range(count):
+            thread = threading.Thread(target=serve, name="gcorn-%d" % n)
+            thread.start()
+            threads.append(thread)
+    except BaseException as error:  # no more threads to be had, or a signal
+        failure = error
+        stop()
+    while threads:
+        try:
+            threads[-1].join()
+            threads.pop()
+        except BaseException as error:
+            failure = failure or error
+            stop()
+    if failure is None or isinstance(failure, (SystemExit, KeyboardInterrupt)):
+        return ""
+    return describe(failure)

@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * template - the process interpreters are forked from: it obeys the master's
+ * orders (core/template.h) and never serves a request itself.
+ */
+#ifndef GCORN_PYTHON_TEMPLATE_H
+#define GCORN_PYTHON_TEMPLATE_H
+
+#include "host.h"
+
+/*
+ * With the GIL. Returns the exit code of this process: of the template when
+ * it is told to quit or cannot go on; of an interpreter in each of those.
+ */
+int template_run(struct host *host);
+
+/* Tells the master that this process will exit with code, and why not serve. */
+void template_failed(const struct board *board, int code);
+#endif
