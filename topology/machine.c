@@ -43,6 +43,13 @@ static int set_source(hwloc_topology_t topology,
     return rc < 0 ? -(errno ? errno : EINVAL) : 0;
 }
 
+static void leave_out(hwloc_topology_t topology, const char *const *components)
+{
+    for (; *components; components++)
+        hwloc_topology_set_components(
+            topology, HWLOC_TOPOLOGY_COMPONENTS_FLAG_BLACKLIST, *components);
+}
+
 static int configure(hwloc_topology_t topology,
                      const struct machine_source *source)
 {
@@ -53,13 +60,15 @@ static int configure(hwloc_topology_t topology,
                                        HWLOC_TYPE_FILTER_KEEP_IMPORTANT);
     hwloc_topology_set_icache_types_filter(topology,
                                            HWLOC_TYPE_FILTER_KEEP_NONE);
-    if (source->sysroot) {
-        /* CPUID and PCI registers would be those of the running system. */
-        hwloc_topology_set_components(
-            topology, HWLOC_TOPOLOGY_COMPONENTS_FLAG_BLACKLIST, "x86");
-        hwloc_topology_set_components(
-            topology, HWLOC_TOPOLOGY_COMPONENTS_FLAG_BLACKLIST, "pci");
-    }
+    /*
+     * The first few would start drivers of graphics cards; libpciaccess leaks
+     * and tells nothing that /sys does not.
+     */
+    leave_out(topology, (const char *const[]){"opencl", "cuda", "nvml", "rsmi",
+                                              "gl", "levelzero", "pci", NULL});
+    /* CPUID speaks of the running system. */
+    if (source->sysroot)
+        leave_out(topology, (const char *const[]){"x86", NULL});
     if (hwloc_topology_set_flags(topology, flags) < 0)
         return -EINVAL;
     return set_source(topology, source);
