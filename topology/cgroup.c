@@ -145,7 +145,7 @@ static bool take_v2_line(char *line, void *data)
 /* -- proc/self/mountinfo -- */
 
 struct mount_line {
-    char *root;   /* of the hierarchy, as seen from our namespace */
+    char *root; /* of the hierarchy, as seen from our namespace */
     char *point;
     char *type;
     char *options; /* of the superblock: the controllers of version 1 */
@@ -205,8 +205,8 @@ static bool take_mount(const struct mount_search *ms,
                        const struct mount_line *line)
 {
     struct search *s = ms->search;
-    int n = snprintf(ms->hierarchy->mount, sizeof(ms->hierarchy->mount),
-                     "%s%s", s->root, line->point);
+    int n = snprintf(ms->hierarchy->mount, sizeof(ms->hierarchy->mount), "%s%s",
+                     s->root, line->point);
 
     if (n < 0 || (size_t)n >= sizeof(ms->hierarchy->mount))
         return false;
@@ -406,13 +406,13 @@ static bool is_exclusive(const char *dir, const struct hierarchy *h)
 static void read_cpuset(const char *dir, const struct hierarchy *h,
                         struct cgroup_limits *limits)
 {
-    static const char *const files[] = {
-        "cpuset.cpus.effective", "cpuset.effective_cpus", "cpuset.cpus"};
+    static const char *const files[] = {"cpuset.cpus.effective",
+                                        "cpuset.effective_cpus", "cpuset.cpus"};
     char text[8192];
 
     limits->cpuset_exclusive |= is_exclusive(dir, h);
-    for (size_t i = 0;
-         i < ARRAY_SIZE(files) && cpus_is_empty(&limits->cpuset); i++)
+    for (size_t i = 0; i < ARRAY_SIZE(files) && cpus_is_empty(&limits->cpuset);
+         i++)
         if (read_text(dir, files[i], text, sizeof(text)))
             cpus_parse(text, &limits->cpuset);
 }

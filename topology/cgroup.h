@@ -27,8 +27,8 @@ struct cgroup_limits {
     struct cgroup_limit memory_max;  /* bytes: killed above */
     struct cgroup_limit memory_high; /* bytes: throttled above */
     struct cgroup_limit pids_max;
-    struct cpus cpuset;     /* empty: no cpuset found */
-    bool cpuset_exclusive;  /* nobody else may run there */
+    struct cpus cpuset;    /* empty: no cpuset found */
+    bool cpuset_exclusive; /* nobody else may run there */
     bool has_v1, has_v2;
     bool partial;
 };

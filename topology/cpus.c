@@ -153,9 +153,9 @@ size_t cpus_format(const struct cpus *set, char *text, size_t size)
     while (first >= 0) {
         char range[24];
         int last = run_end(set, first);
-        int n = last > first ? snprintf(range, sizeof(range), "%d-%d", first,
-                                        last)
-                             : snprintf(range, sizeof(range), "%d", first);
+        int n = last > first
+                    ? snprintf(range, sizeof(range), "%d-%d", first, last)
+                    : snprintf(range, sizeof(range), "%d", first);
         /* Five more bytes: a comma before, room for ",..." behind. */
         if (used + (size_t)n + 6 > size) {
             used += (size_t)snprintf(text + used, size - used, "...");

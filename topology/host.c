@@ -53,8 +53,8 @@ static void find_container(const char *root, struct host *host)
 {
     static const char *const files[] = {"/.dockerenv", "/run/.containerenv",
                                         "/run/systemd/container"};
-    static const char *const words[] = {"/docker", "/kubepods", "/lxc",
-                                        "containerd", "/libpod", "/ecs/"};
+    static const char *const words[] = {"/docker",    "/kubepods", "/lxc",
+                                        "containerd", "/libpod",   "/ecs/"};
     char text[4096];
 
     for (size_t i = 0; i < ARRAY_SIZE(files); i++)
@@ -85,10 +85,11 @@ static const char *match(const char *text, const struct sign *signs, size_t n)
 #if defined(__x86_64__) || defined(__i386__)
 static const char *virt_by_cpuid(void)
 {
-    static const struct sign signs[] = {
-        {"KVMKVMKVM", "kvm"},    {"TCGTCGTCGTCG", "qemu"},
-        {"VMwareVMware", "vmware"}, {"XenVMMXenVMM", "xen"},
-        {"Microsoft Hv", "hyperv"}};
+    static const struct sign signs[] = {{"KVMKVMKVM", "kvm"},
+                                        {"TCGTCGTCGTCG", "qemu"},
+                                        {"VMwareVMware", "vmware"},
+                                        {"XenVMMXenVMM", "xen"},
+                                        {"Microsoft Hv", "hyperv"}};
     unsigned eax, regs[4] = {0};
 
     __cpuid(1, eax, regs[0], regs[1], regs[2]);
@@ -120,17 +121,18 @@ static bool has_hypervisor_flag(const char *root)
 static const char *virt_by_firmware(const char *root)
 {
     static const struct sign signs[] = {
-        {"VMware", "vmware"},  {"Xen", "xen"},       {"Microsoft", "hyperv"},
-        {"QEMU", "kvm"},       {"Google", "kvm"},    {"Amazon EC2", "kvm"},
-        {"OpenStack", "kvm"},  {"KVM", "kvm"},       {"DigitalOcean", "kvm"},
-        {"VirtualBox", "virtualbox"}};
+        {"VMware", "vmware"},    {"Xen", "xen"},
+        {"Microsoft", "hyperv"}, {"QEMU", "kvm"},
+        {"Google", "kvm"},       {"Amazon EC2", "kvm"},
+        {"OpenStack", "kvm"},    {"KVM", "kvm"},
+        {"DigitalOcean", "kvm"}, {"VirtualBox", "virtualbox"}};
     char text[256];
     const char *virt = NULL;
 
     if (read_text(root, "/sys/class/dmi/id/sys_vendor", text, sizeof(text)))
         virt = match(text, signs, ARRAY_SIZE(signs));
-    if (!virt && read_text(root, "/sys/class/dmi/id/product_name", text,
-                           sizeof(text)))
+    if (!virt &&
+        read_text(root, "/sys/class/dmi/id/product_name", text, sizeof(text)))
         virt = match(text, signs, ARRAY_SIZE(signs));
     return virt;
 }

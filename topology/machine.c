@@ -230,7 +230,7 @@ static int read_sets(struct machine_reading *r)
 
     if (rc == 0)
         rc = machine_cpus_of(hwloc_topology_get_allowed_cpuset(r->topology),
-                     &m->allowed);
+                             &m->allowed);
     if (rc < 0)
         return rc;
     cpus_and(&m->allowed, &m->online);
@@ -244,8 +244,8 @@ static void read_packages(struct machine_reading *r)
     hwloc_obj_t package = NULL;
     struct cpus cpus;
 
-    while ((package = hwloc_get_next_obj_by_type(
-                r->topology, HWLOC_OBJ_PACKAGE, package))) {
+    while ((package = hwloc_get_next_obj_by_type(r->topology, HWLOC_OBJ_PACKAGE,
+                                                 package))) {
         m->packages++;
         if (machine_cpus_of(package->cpuset, &cpus) == 0)
             m->packages_usable += cpus_intersect(&cpus, &m->allowed) &&
@@ -256,8 +256,8 @@ static void read_packages(struct machine_reading *r)
 static void read_names(struct machine_reading *r)
 {
     struct machine *m = r->machine;
-    hwloc_obj_t obj =
-        hwloc_get_next_obj_by_type(r->topology, HWLOC_OBJ_PACKAGE, NULL);
+    hwloc_obj_t obj = hwloc_get_next_obj_by_type(r->topology, HWLOC_OBJ_PACKAGE,
+                                                 NULL);
     int kinds = hwloc_cpukinds_get_nr(r->topology, 0);
 
     if (!obj || !*info_of(obj, "CPUModel"))
@@ -312,8 +312,8 @@ static int read_loaded(hwloc_topology_t topology,
     machine->is_this_system = machine->origin == MACHINE_LIVE &&
                               hwloc_topology_is_thissystem(topology);
     if (machine->origin == MACHINE_SYSROOT || machine->is_this_system)
-        machine->meminfo_bytes =
-            read_meminfo(source->sysroot ? source->sysroot : "");
+        machine->meminfo_bytes = read_meminfo(source->sysroot ? source->sysroot
+                                                              : "");
     rc = fill(&r);
     free(r.core_objs);
     free(r.node_objs);

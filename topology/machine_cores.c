@@ -107,17 +107,18 @@ int machine_read_cores(struct machine_reading *r)
     return 0;
 }
 
-static hwloc_obj_t cache_above(const struct machine_reading *r, hwloc_obj_t core)
+static hwloc_obj_t cache_above(const struct machine_reading *r,
+                               hwloc_obj_t core)
 {
-    hwloc_obj_t l3 =
-        hwloc_get_ancestor_obj_by_type(r->topology, HWLOC_OBJ_L3CACHE, core);
-    hwloc_obj_t l2 =
-        hwloc_get_ancestor_obj_by_type(r->topology, HWLOC_OBJ_L2CACHE, core);
+    hwloc_obj_t l3 = hwloc_get_ancestor_obj_by_type(r->topology,
+                                                    HWLOC_OBJ_L3CACHE, core);
+    hwloc_obj_t l2 = hwloc_get_ancestor_obj_by_type(r->topology,
+                                                    HWLOC_OBJ_L2CACHE, core);
 
     if (l3)
         return l3;
-    if (l2 && hwloc_get_nbobjs_inside_cpuset_by_type(
-                  r->topology, l2->cpuset, r->core_type) >= 2)
+    if (l2 && hwloc_get_nbobjs_inside_cpuset_by_type(r->topology, l2->cpuset,
+                                                     r->core_type) >= 2)
         return l2;
     return NULL;
 }
@@ -164,8 +165,8 @@ int machine_read_llcs(struct machine_reading *r)
         if (usable)
             m->n_llcs_usable = m->n_llcs;
     }
-    while ((l3 = hwloc_get_next_obj_by_type(r->topology, HWLOC_OBJ_L3CACHE,
-                                            l3))) {
+    while (
+        (l3 = hwloc_get_next_obj_by_type(r->topology, HWLOC_OBJ_L3CACHE, l3))) {
         m->n_l3++;
         m->l3_bytes += l3->attr->cache.size;
     }

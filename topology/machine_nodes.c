@@ -61,7 +61,8 @@ static int fill_node(struct machine_reading *r, uint32_t i)
 }
 
 /* Does @other serve the same or fewer CPUs, so that node @i comes second? */
-static bool is_covered_by(const struct machine_reading *r, uint32_t i, uint32_t other)
+static bool is_covered_by(const struct machine_reading *r, uint32_t i,
+                          uint32_t other)
 {
     hwloc_const_bitmap_t mine = r->node_objs[i]->complete_cpuset;
     hwloc_const_bitmap_t theirs = r->node_objs[other]->complete_cpuset;
@@ -121,8 +122,7 @@ static uint32_t node_place(const struct machine *m, uint32_t os_index)
     return i;
 }
 
-static void copy_distances(struct machine *m,
-                           const struct hwloc_distances_s *d)
+static void copy_distances(struct machine *m, const struct hwloc_distances_s *d)
 {
     for (unsigned i = 0; i < d->nbobjs * d->nbobjs; i++) {
         hwloc_obj_t from = d->objs[i / d->nbobjs];
@@ -145,8 +145,9 @@ int machine_read_distances(struct machine_reading *r)
                           sizeof(*m->distances));
     if (!m->distances)
         return -ENOMEM;
-    if (hwloc_distances_get_by_name(r->topology, "NUMALatency", &count, &d,
-                                    0) < 0 || count == 0 || !d)
+    if (hwloc_distances_get_by_name(r->topology, "NUMALatency", &count, &d, 0) <
+            0 ||
+        count == 0 || !d)
         return 0;
     copy_distances(m, d);
     hwloc_distances_release(r->topology, d);

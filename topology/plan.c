@@ -75,8 +75,7 @@ void plan_demand_limit(struct plan_demand *demand,
     uint64_t high = limits->memory_high.value;
 
     demand->quota_milli = (uint32_t)min_u64(limits->quota.value, UINT32_MAX);
-    demand->memory_limit =
-        tighter(limits->memory_max.value, high - high / 20);
+    demand->memory_limit = tighter(limits->memory_max.value, high - high / 20);
     demand->cpuset_exclusive = limits->cpuset_exclusive;
 }
 

@@ -86,8 +86,8 @@ static uint64_t count_slots(struct plan_work *work, uint64_t ram, uint64_t sum)
 
         if (!machine_node_is_counted(node))
             continue;
-        work->groups[i + 1].slots =
-            fit(work->demand, minus(bytes, scale(taken, bytes, ram)));
+        work->groups[i + 1].slots = fit(work->demand,
+                                        minus(bytes, scale(taken, bytes, ram)));
         total += work->groups[i + 1].slots;
     }
     return total;

@@ -15,7 +15,7 @@
  * come by OS index, in every "lowest" of the rules.
  */
 struct plan_group {
-    uint32_t cores;    /* usable */
+    uint32_t cores; /* usable */
     uint32_t reserved;
     uint32_t assigned; /* workers that got a core here */
     uint64_t slots;    /* workers whose memory still fits on the node */

@@ -294,7 +294,7 @@ static void without_proc_there_is_an_error(void **state)
     assert_int_equal(cgroup_read(*state, &limits), -ENOENT);
 }
 
-#define IN_ROOT(test)                                                         \
+#define IN_ROOT(test)                                                          \
     cmocka_unit_test_setup_teardown(test, make_root, remove_root)
 
 int main(void)

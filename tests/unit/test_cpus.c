@@ -32,8 +32,8 @@ static void lists_survive_a_round_trip(void **state)
 
 static void bad_lists_are_refused(void **state)
 {
-    static const char *const bad[] = {"x", "1-", "-1", "3-1", "1,,2", "1 2",
-                                      "1;2"};
+    static const char *const bad[] = {"x",    "1-",  "-1", "3-1",
+                                      "1,,2", "1 2", "1;2"};
     struct cpus set = {{7}};
 
     (void)state;

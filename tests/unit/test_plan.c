@@ -214,8 +214,8 @@ static void cores_of_another_master_are_left_alone(void **state)
     make(&f);
     assert_int_equal(f.plan->n_workers, 14);
     for (uint32_t i = 0; i < f.plan->n_workers; i++)
-        assert_false(cpus_intersect(&f.plan->places[i].interp_cpus,
-                                    &f.demand.taken));
+        assert_false(
+            cpus_intersect(&f.plan->places[i].interp_cpus, &f.demand.taken));
     memset(&f.demand.taken, 0xff, sizeof(f.demand.taken));
     make(&f);
     assert_int_equal(f.plan->n_workers, 1);
