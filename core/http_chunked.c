@@ -35,16 +35,6 @@ enum state {
     END_LF,
 };
 
-static bool is_blank(char c)
-{
-    return c == ' ' || c == '\t';
-}
-
-static bool is_text(char c)
-{
-    return (uint8_t)c >= ' ' ? c != 0x7f : c == '\t';
-}
-
 /* What may follow a size, an extension's name or its value. -1 if nothing. */
 static int after_item(char c, enum state blank)
 {
@@ -52,7 +42,7 @@ static int after_item(char c, enum state blank)
         return EXT_NAME_FIRST;
     if (c == '\r')
         return SIZE_LF;
-    return is_blank(c) ? (int)blank : -1;
+    return http_is_blank(c) ? (int)blank : -1;
 }
 
 static int hex_value(char c)
@@ -82,7 +72,7 @@ static int size_byte(struct http_chunked *chunked, char c)
 /* The states within quotes. */
 static int quoted_byte(enum state state, char c)
 {
-    if (!is_text(c))
+    if (!http_is_text(c))
         return -1;
     if (state == EXT_ESCAPE)
         return EXT_QUOTED;
@@ -101,9 +91,9 @@ static int extension_byte(enum state state, char c)
 
     switch ((int)state) {
     case SIZE_BLANK:
-        return is_blank(c) ? SIZE_BLANK : c == ';' ? EXT_NAME_FIRST : -1;
+        return http_is_blank(c) ? SIZE_BLANK : c == ';' ? EXT_NAME_FIRST : -1;
     case EXT_NAME_FIRST:
-        return token ? EXT_NAME : is_blank(c) ? EXT_NAME_FIRST : -1;
+        return token ? EXT_NAME : http_is_blank(c) ? EXT_NAME_FIRST : -1;
     case EXT_NAME:
         if (token)
             return EXT_NAME;
@@ -111,11 +101,13 @@ static int extension_byte(enum state state, char c)
     case EXT_NAME_BLANK:
         if (c == '=')
             return EXT_VALUE_FIRST;
-        return is_blank(c) ? EXT_NAME_BLANK : c == ';' ? EXT_NAME_FIRST : -1;
+        return http_is_blank(c) ? EXT_NAME_BLANK
+               : c == ';'       ? EXT_NAME_FIRST
+                                : -1;
     case EXT_VALUE_FIRST:
         if (c == '"')
             return EXT_QUOTED;
-        return token ? EXT_TOKEN : is_blank(c) ? EXT_VALUE_FIRST : -1;
+        return token ? EXT_TOKEN : http_is_blank(c) ? EXT_VALUE_FIRST : -1;
     case EXT_TOKEN:
         return token ? EXT_TOKEN : after_item(c, SIZE_BLANK);
     case EXT_VALUE_END:
@@ -176,7 +168,7 @@ static int trailer_byte(struct http_chunked *chunked, char c)
             return is_forbidden(chunked) ? -1 : TRAILER_VALUE;
         return name_byte(chunked, c);
     case TRAILER_VALUE:
-        return c == '\r' ? TRAILER_LF : is_text(c) ? TRAILER_VALUE : -1;
+        return c == '\r' ? TRAILER_LF : http_is_text(c) ? TRAILER_VALUE : -1;
     case TRAILER_LF:
         return c == '\n' ? TRAILER_FIRST : -1;
     }

@@ -9,42 +9,25 @@
 
 #define T HTTP_CLASS_TOKEN
 #define H HTTP_CLASS_HOST
-#define X HTTP_CLASS_HEX
 
 /*
  * The comma may stand in a registered name, but no such host exists, and a
  * Host with a comma is what a gateway makes of two Host lines.
  */
+/* clang-format off */
 const uint8_t http_class[256] = {
-    ['!'] = T | H,
-    ['#'] = T,
-    ['$'] = T | H,
-    ['%'] = T | H,
-    ['&'] = T | H,
-    ['\''] = T | H,
-    ['('] = H,
-    [')'] = H,
-    ['*'] = T | H,
-    ['+'] = T | H,
-    ['-'] = T | H,
-    ['.'] = T | H,
-    [';'] = H,
-    ['='] = H,
-    ['^'] = T,
-    ['_'] = T | H,
-    ['`'] = T,
-    ['|'] = T,
-    ['~'] = T | H,
-    ['0' ... '9'] = T | H | X,
-    ['A' ... 'F'] = T | H | X,
-    ['G' ... 'Z'] = T | H,
-    ['a' ... 'f'] = T | H | X,
-    ['g' ... 'z'] = T | H,
+    ['!'] = T | H,  ['#'] = T,     ['$'] = T | H, ['%'] = T | H, ['&'] = T | H,
+    ['\''] = T | H, ['('] = H,     [')'] = H,     ['*'] = T | H, ['+'] = T | H,
+    ['-'] = T | H,  ['.'] = T | H, [';'] = H,     ['='] = H,     ['^'] = T,
+    ['_'] = T | H,  ['`'] = T,     ['|'] = T,     ['~'] = T | H,
+    ['0' ... '9'] = T | H,
+    ['A' ... 'Z'] = T | H,
+    ['a' ... 'z'] = T | H,
 };
+/* clang-format on */
 
 #undef T
 #undef H
-#undef X
 
 static bool is_token(uint8_t c)
 {
@@ -53,7 +36,7 @@ static bool is_token(uint8_t c)
 
 static bool is_value(uint8_t c)
 {
-    return (c >= ' ' && c != 0x7f) || c == '\t';
+    return http_is_text((char)c);
 }
 
 static bool is_target(uint8_t c)

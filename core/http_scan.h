@@ -24,7 +24,6 @@ const struct http_scan *http_scan_get(void);
 
 #define HTTP_CLASS_TOKEN 0x01 /* tchar */
 #define HTTP_CLASS_HOST 0x02  /* reg-name without the comma */
-#define HTTP_CLASS_HEX 0x04   /* HEXDIG */
 
 /* The classes of each byte. */
 extern const uint8_t http_class[256];
@@ -32,5 +31,21 @@ extern const uint8_t http_class[256];
 static inline bool http_is_class(char c, uint8_t class)
 {
     return (http_class[(uint8_t)c] & class) != 0;
+}
+
+static inline bool http_is_blank(char c)
+{
+    return c == ' ' || c == '\t';
+}
+
+static inline bool http_is_digit(char c)
+{
+    return c >= '0' && c <= '9';
+}
+
+/* HTAB, SP, VCHAR or obs-text. */
+static inline bool http_is_text(char c)
+{
+    return (uint8_t)c >= ' ' ? c != 0x7f : c == '\t';
 }
 #endif
