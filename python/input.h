@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * input - wsgi.input: the request body as a file-like object, read where it
+ * lies (shared memory or spool). It knows where the body ends, so reading to
+ * the end is always safe.
+ */
+#ifndef GCORN_PYTHON_INPUT_H
+#define GCORN_PYTHON_INPUT_H
+
+#include "internal.h"
+
+struct input_kit {
+    PyTypeObject *type;
+    PyObject *spare;
+};
+
+/* All with the GIL. 0, or -1 with an exception set. */
+int input_kit_init(struct input_kit *kit);
+void input_kit_done(struct input_kit *kit);
+
+/* A new reference for one request, or NULL with an exception set. */
+PyObject *input_new(struct input_kit *kit, struct exchange_writer *writer);
+
+/* Takes the reference back. An input the application kept reads as empty. */
+void input_end(struct input_kit *kit, PyObject *input);
+#endif
