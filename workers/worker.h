@@ -16,7 +16,7 @@ struct worker_spec {
     int listen_fd[BOARD_LISTENERS_MAX]; /* -1: none; index as board->listener */
     enum ring_backend io;
     struct conn_config conn;
-    int access_log_fd; /* -1: off */
+    int access_log_fd;             /* -1: off */
     const char *access_log_format; /* Gunicorn's atoms */
     uint32_t graceful_timeout_ms;
 };

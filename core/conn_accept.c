@@ -1,0 +1,188 @@
+/* SPDX-License-Identifier: MIT */
+#include "conn_steps.h"
+
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+/* How long accepting pauses when there are no descriptors. */
+#define PAUSE_NS (100 * NS_PER_MS)
+/* Draining: nothing came for this long, so nothing is queued any more. */
+#define QUIET_NS (50 * NS_PER_MS)
+/* Draining: the end of accepting when there is no such moment. */
+#define QUIET_MAX_NS NS_PER_S
+/* Draining: how long a connection may take to say anything at all. */
+#define DRAIN_FRESH_MS 1000
+
+static uint64_t accept_token(uint32_t index)
+{
+    return (uint64_t)CONN_OP_ACCEPT << 56 | (uint64_t)index << 32;
+}
+
+static void peer_format(struct exchange_peer *peer, int fd)
+{
+    union {
+        struct sockaddr any;
+        struct sockaddr_in in;
+        struct sockaddr_in6 in6;
+        struct sockaddr_storage room;
+    } at;
+    socklen_t len = sizeof(at);
+    char text[INET6_ADDRSTRLEN] = "";
+    const void *addr = &at.in.sin_addr;
+
+    peer->addr_len = 0;
+    peer->port = 0;
+    if (peer->family == AF_UNIX || getpeername(fd, &at.any, &len) != 0)
+        return;
+    peer->port = ntohs(at.in.sin_port);
+    if (at.any.sa_family == AF_INET6) {
+        addr = &at.in6.sin6_addr;
+        peer->port = ntohs(at.in6.sin6_port);
+    }
+    if (!inet_ntop(at.any.sa_family, addr, text, sizeof(text)))
+        return;
+    peer->addr_len = (uint8_t)strlen(text);
+    memcpy(peer->addr, text, peer->addr_len);
+}
+
+static void start(struct conn_set *set, uint32_t index, int fd)
+{
+    struct conn *c = pool_get(&set->conns);
+    struct handle handle;
+
+    if (!c) { /* one more than the pool holds can be on its way */
+        ring_close(set->ring, fd);
+        return;
+    }
+    handle = pool_handle(&set->conns, c);
+    memset(c, 0, offsetof(struct conn, peer));
+    c->token = (uint64_t)handle.slot << 32 | handle.generation;
+    c->fd = fd;
+    c->state = CONN_IDLE;
+    c->flags = CONN_FRESH;
+    c->peer.listener = (uint16_t)index;
+    c->peer.family = (uint8_t)set->listener[index].family;
+    peer_format(&c->peer, fd);
+    stats_add(&set->stats->connections, 1);
+    conn_deadline(set, c,
+                  set->drain_until_ns ? DRAIN_FRESH_MS
+                                      : set->config->header_timeout_ms);
+    conn_receive(set, c);
+}
+
+static void pause_accepting(struct conn_set *set, int error)
+{
+    uint32_t dropped;
+
+    set->accept_from_ns = set->now_ns + PAUSE_NS;
+    stats_add(&set->stats->accept_paused, 1);
+    if (log_allow(&set->accept_limit, &dropped))
+        log_warning("Accepting paused: %s (%u connections open)",
+                    strerror(-error), conn_count(set));
+}
+
+/* The connection in question is gone; the next may be well. */
+static bool is_transient(int error)
+{
+    return error == -ECONNABORTED || error == -EINTR || error == -EAGAIN ||
+           error == -EPROTO || error == -ECANCELED || error == -ENETDOWN ||
+           error == -EHOSTUNREACH || error == -ENETUNREACH;
+}
+
+void conn_on_accept(struct conn_set *set, uint32_t index, int result)
+{
+    set->listener[index].armed = false;
+    if (result >= 0) {
+        start(set, index, result);
+        if (set->drain_until_ns)
+            set->drain_until_ns = set->now_ns + QUIET_NS;
+    } else if (!is_transient(result)) {
+        pause_accepting(set, result);
+    }
+}
+
+static bool may_accept(struct conn_set *set)
+{
+    if (set->accepting_over || pool_left(&set->conns) == 0)
+        return false;
+    if (set->accept_from_ns > set->now_ns)
+        return false;
+    set->accept_from_ns = 0;
+    return true;
+}
+
+static void drain_look(struct conn_set *set)
+{
+    if (set->accepting_over || set->drain_until_ns == 0 ||
+        min_u64(set->drain_until_ns, set->drain_stop_ns) > set->now_ns)
+        return;
+    set->accepting_over = true;
+    for (uint32_t i = 0; i < BOARD_LISTENERS_MAX; i++)
+        if (set->listener[i].armed)
+            ring_cancel(set->ring, accept_token(i));
+}
+
+void conn_accept_turn(struct conn_set *set)
+{
+    drain_look(set);
+    if (!may_accept(set))
+        return;
+    for (uint32_t i = 0; i < BOARD_LISTENERS_MAX; i++) {
+        struct conn_listener *listener = &set->listener[i];
+
+        if (listener->fd < 0 || listener->armed)
+            continue;
+        listener->armed = true;
+        ring_accept(set->ring, listener->fd, accept_token(i));
+    }
+}
+
+uint64_t conn_accept_due(const struct conn_set *set)
+{
+    if (set->accepting_over)
+        return UINT64_MAX;
+    if (set->drain_until_ns)
+        return min_u64(set->drain_until_ns, set->drain_stop_ns);
+    return set->accept_from_ns ? set->accept_from_ns : UINT64_MAX;
+}
+
+int conn_listen(struct conn_set *set, int fd, uint32_t index)
+{
+    struct sockaddr_storage at;
+    socklen_t len = sizeof(at);
+    int one = 1;
+
+    if (index >= BOARD_LISTENERS_MAX || set->listener[index].fd >= 0)
+        return -EINVAL;
+    if (getsockname(fd, (struct sockaddr *)&at, &len) != 0)
+        return -errno;
+    /* Accepted sockets inherit it: one call less for each connection. */
+    if (at.ss_family != AF_UNIX &&
+        setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one)) != 0)
+        return -errno;
+    set->listener[index] = (struct conn_listener){.fd = fd,
+                                                  .family = at.ss_family};
+    return 0;
+}
+
+void conn_drain(struct conn_set *set)
+{
+    if (set->drain_until_ns)
+        return;
+    set->drain_until_ns = set->now_ns + QUIET_NS;
+    set->drain_stop_ns = set->now_ns + QUIET_MAX_NS;
+    for (uint32_t i = 0; i < pool_slots(&set->conns); i++) {
+        struct conn *c = pool_at(&set->conns, i);
+
+        if (!c || c->state != CONN_IDLE)
+            continue;
+        if (c->flags & CONN_FRESH)
+            conn_deadline(set, c, DRAIN_FRESH_MS);
+        else
+            conn_close(set, c);
+    }
+}

@@ -1,0 +1,251 @@
+/* SPDX-License-Identifier: MIT */
+#include "conn_steps.h"
+
+#include <string.h>
+
+/* What the access log and the answer have to know of a request. */
+struct question {
+    const struct http_request *request; /* NULL: there was no valid one */
+    const char *head;
+    const struct http_field *fields;
+};
+
+static const char *date_now(struct conn_set *set)
+{
+    time_t now = time(NULL);
+
+    if ((uint64_t)now != set->date_s) {
+        set->date_s = (uint64_t)now;
+        http_date(set->date, now);
+    }
+    return set->date;
+}
+
+static void add_line(struct conn_set *set, struct conn *c,
+                     const struct question *q, struct access_entry *entry)
+{
+    if (!set->log || !q->request || !q->head || !q->fields)
+        return;
+    entry->request = q->request;
+    entry->head = q->head;
+    entry->fields = q->fields;
+    entry->peer = &c->peer;
+    access_log_add(set->log, entry, set->now_ns);
+}
+
+static struct question question_of(struct conn_set *set, struct conn *c)
+{
+    if (!c->x)
+        return (struct question){0};
+    return (struct question){&c->x->request,
+                             exchange_head(&set->table->arena, c->x),
+                             exchange_fields(&set->table->arena, c->x)};
+}
+
+static int interp_pid(struct conn_set *set, const struct exchange *x)
+{
+    uint32_t interp = exchange_word_interp(
+        atomic_load_explicit(&x->word, memory_order_relaxed));
+
+    if (interp >= set->table->board->interp_slots)
+        return 0;
+    return atomic_load_explicit(&board_interp(set->table->board, interp)->pid,
+                                memory_order_relaxed);
+}
+
+void conn_log(struct conn_set *set, struct conn *c, int status, uint64_t bytes)
+{
+    const struct conn_job *job = conn_job(set, c->x);
+    struct question q = question_of(set, c);
+    struct access_entry entry = {
+        .status = status,
+        .bytes = bytes,
+        .pid = interp_pid(set, c->x),
+        .duration_ns = set->now_ns - job->head_ns,
+        .response_head = {job->kept_head, job->kept},
+    };
+
+    add_line(set, c, &q, &entry);
+}
+
+void conn_count_status(struct conn_set *set, int status)
+{
+    _Atomic uint64_t *class[] = {
+        &set->stats->status_1xx, &set->stats->status_2xx,
+        &set->stats->status_3xx, &set->stats->status_4xx,
+        &set->stats->status_5xx};
+
+    stats_add(&set->stats->requests, 1);
+    if (status >= 100 && status < 600)
+        stats_add(class[status / 100 - 1], 1);
+}
+
+static struct bytes extra_of(int status)
+{
+    if (status == 503)
+        return BYTES("Retry-After: 1\r\n");
+    return BYTES("");
+}
+
+/* A response to HEAD ends with its head. */
+static size_t head_end(const char *page, size_t len)
+{
+    const char *end = memmem(page, len, "\r\n\r\n", 4);
+
+    return end ? (size_t)(end - page) + 4 : len;
+}
+
+static void send_page(struct conn_set *set, struct conn *c,
+                      struct conn_span *page, size_t len)
+{
+    conn_block_put(set, &c->stash);
+    c->stash = *page;
+    c->flags |= CONN_CLOSE | CONN_DISCARD | CONN_UNREAD;
+    c->flags &= (uint16_t) ~(CONN_PAUSED | CONN_EXPECT);
+    c->state = CONN_SENDING;
+    c->iov = (struct iovec){page->at, len};
+    c->sending = (uint32_t)len;
+    c->inflight |= CONN_IN(CONN_OP_SEND);
+    conn_deadline(set, c, set->config->send_timeout_ms);
+    ring_send(set->ring, c->fd, &c->iov, 1, conn_token(c, CONN_OP_SEND));
+}
+
+/* The exchange, if there is one, ends with flags; q may point into it. */
+static void answer(struct conn_set *set, struct conn *c, int status,
+                   const char *text, const struct question *q)
+{
+    struct access_entry entry = {.status = status};
+    struct conn_span page;
+    size_t end;
+    int len;
+
+    conn_block_get(set, &page, 1, false);
+    if (!page.at || c->inflight & CONN_IN_OUTPUT) {
+        conn_block_put(set, &page);
+        conn_close(set, c);
+        return;
+    }
+    len = http_error_response(page.at, page.size, status, extra_of(status),
+                              bytes_of(text), date_now(set));
+    must(len > 0);
+    end = head_end(page.at, (size_t)len);
+    if (q->request && q->request->method_id == HTTP_METHOD_HEAD)
+        len = (int)end;
+    entry.bytes = (size_t)len - end;
+    entry.duration_ns = set->now_ns - c->arrived_ns;
+    add_line(set, c, q, &entry);
+    conn_count_status(set, status);
+    if (c->x)
+        conn_let_go(set, c, status == 504 ? EXCHANGE_OVERDUE : 0);
+    send_page(set, c, &page, (size_t)len);
+}
+
+void conn_answer(struct conn_set *set, struct conn *c, int status,
+                 const char *text)
+{
+    struct question q = question_of(set, c);
+
+    answer(set, c, status, text, &q);
+}
+
+void conn_refuse(struct conn_set *set, struct conn *c, enum http_error error)
+{
+    uint32_t dropped;
+
+    stats_add(&set->stats->bad_requests, 1);
+    if (log_allow(&set->refuse_limit, &dropped))
+        log_warning("Invalid request from ip=%.*s: %s%s", c->peer.addr_len,
+                    c->peer.addr, http_error_text(error),
+                    dropped ? " (and others)" : "");
+    conn_answer(set, c, http_error_status(error), http_error_text(error));
+}
+
+void conn_shed(struct conn_set *set, struct conn *c, const char *head)
+{
+    struct question q = {&set->request, head, set->fields};
+    uint32_t dropped;
+
+    stats_add(&set->stats->shed, 1);
+    if (log_allow(&set->shed_limit, &dropped))
+        log_warning("No room for more requests: answered 503 (%u in "
+                    "progress, %u warnings dropped)",
+                    set->handed, dropped);
+    answer(set, c, 503, "", &q);
+}
+
+/* Tells master and log which interpreter it is that does not come back. */
+static void blame(struct conn_set *set, struct conn *c)
+{
+    struct board *board = set->table->board;
+    uint32_t slot = exchange_word_interp(atomic_load(&c->x->word));
+    struct question q = question_of(set, c);
+    struct bytes method = {"", 0};
+    struct bytes target = {"", 0};
+    uint64_t none = 0;
+
+    if (slot >= board->interp_slots)
+        return;
+    if (q.head) {
+        method = exchange_span(c->x, q.head, q.request->method.off,
+                               q.request->method.len);
+        target = exchange_span(c->x, q.head, q.request->target.off,
+                               q.request->target.len);
+    }
+    log_critical("WORKER TIMEOUT (pid:%d) %.*s %.*s", interp_pid(set, c->x),
+                 (int)method.n, method.p, (int)min_u64(target.n, 1024),
+                 target.p);
+    atomic_compare_exchange_strong(&board_interp(board, slot)->stuck_ns, &none,
+                                   set->now_ns);
+    board_wake_master(board);
+}
+
+void conn_overdue(struct conn_set *set, struct conn *c)
+{
+    struct conn_job *job = conn_job(set, c->x);
+    uint32_t dropped;
+
+    stats_add(&set->stats->overdue, 1);
+    if (!exchange_take_back(set->table, c->x))
+        blame(set, c);
+    else if (log_allow(&set->overdue_limit, &dropped))
+        log_error("A request waited too long for an interpreter: answered "
+                  "504 (%u warnings dropped)",
+                  dropped);
+    if (job->begun || job->sent_bytes > 0) {
+        conn_close(set, c);
+        return;
+    }
+    conn_answer(set, c, 504, "");
+}
+
+static bool is_safe(uint8_t method)
+{
+    return method == HTTP_METHOD_GET || method == HTTP_METHOD_HEAD ||
+           method == HTTP_METHOD_OPTIONS || method == HTTP_METHOD_TRACE;
+}
+
+void conn_on_lost(void *context, struct exchange *x)
+{
+    struct conn_set *set = context;
+    struct conn_job *job = conn_job(set, x);
+    struct conn *c = job->conn;
+
+    if (!c) {
+        exchange_bury(set->table, x);
+        return;
+    }
+    if (!(c->inflight & CONN_IN_OUTPUT) && job->sent_bytes == 0 &&
+        is_safe(x->request.method_id) && exchange_retry(set->table, x)) {
+        stats_add(&set->stats->retried, 1);
+        x->ready_ns = set->now_ns;
+        c->state = CONN_WAITING;
+        conn_deadline(set, c, set->config->request_timeout_ms);
+        return;
+    }
+    job->lost = true;
+    stats_add(&set->stats->lost, 1);
+    if (job->sent_bytes > 0 || c->inflight & CONN_IN_OUTPUT)
+        conn_close(set, c);
+    else
+        conn_answer(set, c, 502, "");
+}

@@ -1,0 +1,206 @@
+/* SPDX-License-Identifier: MIT */
+#include "conn_steps.h"
+
+#include <string.h>
+
+/* From here on the ring's shared buffers are not used for a body. */
+#define LARGE_BODY_BYTES 65536
+
+static void hand_over(struct conn_set *set, struct conn *c)
+{
+    struct exchange *x = c->x;
+
+    x->ready_ns = set->now_ns;
+    conn_job(set, x)->handed = true;
+    set->handed++;
+    c->state = CONN_WAITING;
+    conn_deadline(set, c, set->config->request_timeout_ms);
+    exchange_ready(set->table, x);
+}
+
+static void complete(struct conn_set *set, struct conn *c)
+{
+    if (!(c->flags & CONN_EXPECT)) {
+        hand_over(set, c);
+        return;
+    }
+    exchange_body_done(c->x, EXCHANGE_BODY_COMPLETE);
+    c->state = CONN_WAITING;
+    conn_deadline(set, c, set->config->request_timeout_ms);
+}
+
+/* Nothing more of the body is wanted: the application has to do without. */
+void conn_body_give_up(struct conn_set *set, struct conn *c)
+{
+    exchange_body_done(c->x, EXCHANGE_BODY_FAILED);
+    c->flags |= CONN_CLOSE | CONN_DISCARD | CONN_UNREAD;
+    c->state = CONN_WAITING;
+    conn_deadline(set, c, set->config->request_timeout_ms);
+}
+
+bool conn_body_is_large(struct conn_set *set, const struct conn *c)
+{
+    return conn_job(set, c->x)->body_left > LARGE_BODY_BYTES ||
+           c->x->body_bytes > LARGE_BODY_BYTES;
+}
+
+static void refuse_body(struct conn_set *set, struct conn *c,
+                        enum http_error error)
+{
+    if (c->flags & CONN_EXPECT)
+        conn_body_give_up(set, c);
+    else
+        conn_refuse(set, c, error);
+}
+
+/* The spool is full or broken: not the client's fault. */
+static void spool_failed(struct conn_set *set, struct conn *c, int error)
+{
+    log_error("A request body cannot be stored: %s", strerror(-error));
+    if (c->flags & CONN_EXPECT)
+        conn_body_give_up(set, c);
+    else
+        conn_answer(set, c, 503, "");
+}
+
+static bool append(struct conn_set *set, struct conn *c, struct bytes data,
+                   uint64_t expected)
+{
+    uint64_t limit = set->config->body_limit_bytes;
+    int error;
+
+    if (limit && data.n > limit - min_u64(limit, c->x->body_bytes)) {
+        refuse_body(set, c, HTTP_ERROR_BODY_LIMIT);
+        return false;
+    }
+    error = exchange_body_append(set->table, c->x, data, expected);
+    if (error)
+        spool_failed(set, c, error);
+    return error == 0;
+}
+
+static size_t feed_chunked(struct conn_set *set, struct conn *c,
+                           struct bytes data)
+{
+    struct http_chunked *chunked = &conn_job(set, c->x)->chunked;
+    size_t used = 0;
+
+    while (used < data.n && !chunked->done) {
+        struct bytes rest = {data.p + used, data.n - used};
+        struct bytes run;
+        int n = http_chunked_next(chunked, rest, &run);
+
+        if (n < 0) {
+            refuse_body(set, c, (enum http_error) - n);
+            return data.n;
+        }
+        if (run.n > 0 && !append(set, c, run, 0))
+            return data.n;
+        used += (size_t)n;
+    }
+    if (chunked->done)
+        complete(set, c);
+    return used;
+}
+
+static size_t feed_length(struct conn_set *set, struct conn *c,
+                          struct bytes data)
+{
+    struct conn_job *job = conn_job(set, c->x);
+
+    data.n = min_u64(data.n, job->body_left);
+    if (data.n > 0 && !append(set, c, data, c->x->request.content_length))
+        return SIZE_MAX;
+    job->body_left -= data.n;
+    if (job->body_left == 0)
+        complete(set, c);
+    return data.n;
+}
+
+/* A multishot receive has to end before a large one may begin. */
+static void switch_receive(struct conn_set *set, struct conn *c)
+{
+    if (c->state != CONN_BODY || !(c->inflight & CONN_IN(CONN_OP_RECV)) ||
+        c->flags & CONN_CANCELLING || !conn_body_is_large(set, c))
+        return;
+    c->flags |= CONN_CANCELLING;
+    ring_cancel(set->ring, conn_token(c, CONN_OP_RECV));
+}
+
+size_t conn_body_feed(struct conn_set *set, struct conn *c, struct bytes data)
+{
+    size_t used;
+
+    conn_deadline(set, c, set->config->body_timeout_ms);
+    if (c->x->request.flags & HTTP_CHUNKED)
+        used = feed_chunked(set, c, data);
+    else
+        used = feed_length(set, c, data);
+    switch_receive(set, c);
+    return min_u64(used, data.n);
+}
+
+static size_t start_reading(struct conn_set *set, struct conn *c,
+                            struct bytes rest)
+{
+    c->state = CONN_BODY;
+    return conn_body_feed(set, c, rest);
+}
+
+size_t conn_body_start(struct conn_set *set, struct conn *c, struct bytes rest)
+{
+    const struct http_request *request = &c->x->request;
+    struct conn_job *job = conn_job(set, c->x);
+
+    job->body_left = request->content_length;
+    if (likely(job->body_left == 0 && !(request->flags & HTTP_CHUNKED))) {
+        hand_over(set, c);
+        return 0;
+    }
+    memset(&job->chunked, 0, sizeof(job->chunked));
+    /* A client that sends its body at once did not mean to be asked. */
+    if (!(request->flags & HTTP_EXPECT_100) || rest.n > 0)
+        return start_reading(set, c, rest);
+    c->flags |= CONN_EXPECT;
+    atomic_store(&c->x->body_state, EXCHANGE_BODY_PENDING);
+    hand_over(set, c);
+    return 0;
+}
+
+void conn_body_wanted(struct conn_set *set, struct conn *c)
+{
+    static const char go_on[] = "HTTP/1.1 100 Continue\r\n\r\n";
+    struct bytes stashed = conn_stashed(c);
+    struct conn_span stash = c->stash;
+    size_t used;
+
+    if (c->flags & (CONN_EOF | CONN_DISCARD) || c->inflight & CONN_IN_OUTPUT) {
+        conn_body_give_up(set, c);
+        return;
+    }
+    if (stashed.n == 0) {
+        c->iov = (struct iovec){(void *)(uintptr_t)go_on, sizeof(go_on) - 1};
+        c->sending = sizeof(go_on) - 1;
+        c->inflight |= CONN_IN(CONN_OP_SEND);
+        ring_send(set->ring, c->fd, &c->iov, 1, conn_token(c, CONN_OP_SEND));
+        start_reading(set, c, stashed);
+        return;
+    }
+    c->stash = (struct conn_span){0};
+    c->flags &= (uint16_t)~CONN_PAUSED;
+    used = start_reading(set, c, stashed);
+    if (!(c->flags & CONN_DISCARD) && c->state != CONN_CLOSING)
+        conn_stash(set, c, (struct bytes){stashed.p + used, stashed.n - used});
+    conn_block_put(set, &stash);
+    conn_receive(set, c);
+}
+
+void conn_body_failed(struct conn_set *set, struct conn *c)
+{
+    if (c->flags & CONN_EXPECT)
+        conn_body_give_up(set, c);
+    else if (c->flags & CONN_EOF || c->inflight & CONN_IN(CONN_OP_INTO))
+        conn_close(set, c);
+    else
+        conn_answer(set, c, 408, "");
+}

@@ -1,0 +1,238 @@
+/* SPDX-License-Identifier: MIT */
+#include "conn_steps.h"
+
+#include <string.h>
+
+/* No longer head is taken: exchange_head_room() has room for this. */
+#define HEAD_MAX (EXCHANGE_HEAD_CHUNKS * ARENA_CHUNK_BYTES)
+/* More pipelined input than this stops the receiving. */
+#define STASH_PAUSE 65536
+/* A head without a line end is looked at again after so many bytes. */
+#define LOOK_BYTES 2048
+
+static bool stash_grow(struct conn_set *set, struct conn *c, size_t need)
+{
+    struct conn_span larger;
+
+    conn_block_get(set, &larger, need, false);
+    if (!larger.at)
+        return false;
+    if (c->stash.len > 0)
+        memcpy(larger.at, c->stash.at + c->stash.off, c->stash.len);
+    larger.len = c->stash.len;
+    conn_block_put(set, &c->stash);
+    c->stash = larger;
+    return true;
+}
+
+void conn_stash(struct conn_set *set, struct conn *c, struct bytes data)
+{
+    struct conn_span *stash = &c->stash;
+    size_t need = stash->len + data.n;
+
+    if (data.n == 0)
+        return;
+    if (stash->at && need <= stash->size && stash->off > 0) {
+        memmove(stash->at, stash->at + stash->off, stash->len);
+        stash->off = 0;
+    }
+    if (need > stash->size && !stash_grow(set, c, need)) {
+        conn_close(set, c);
+        return;
+    }
+    memcpy(stash->at + stash->len, data.p, data.n);
+    stash->len = (uint32_t)need;
+}
+
+/* Takes bytes off the front; an empty stash goes back to its pool. */
+static void stash_drop(struct conn_set *set, struct conn *c, size_t n)
+{
+    c->stash.off += (uint32_t)n;
+    c->stash.len -= (uint32_t)n;
+    if (c->stash.len == 0)
+        conn_block_put(set, &c->stash);
+}
+
+static void job_start(struct conn_set *set, struct conn *c)
+{
+    struct conn_job *job = conn_job(set, c->x);
+
+    job->conn = c;
+    job->head_ns = set->now_ns;
+    job->sent_bytes = 0;
+    job->parts = 0;
+    job->begun = job->lost = job->handed = false;
+    job->kept = 0;
+    job->piece = (struct conn_span){0};
+    job->files = job->file = NULL;
+    job->file_left = 0;
+}
+
+/* Copies head and fields into an exchange. False when there is no room. */
+static bool exchange_fill(struct conn_set *set, struct conn *c,
+                          const char *head)
+{
+    struct exchange *x = exchange_new(set->table);
+    struct http_field *fields;
+    char *to;
+
+    if (!x)
+        return false;
+    to = exchange_head_room(set->table, x, set->request.head_len);
+    fields = exchange_fields_room(set->table, x, set->request.field_count);
+    if (!to || !fields) {
+        exchange_free(set->table, x);
+        return false;
+    }
+    memcpy(to, head, set->request.head_len);
+    memcpy(fields, set->fields,
+           set->request.field_count * sizeof(struct http_field));
+    x->request = set->request;
+    x->peer = c->peer;
+    x->arrived_ns = c->arrived_ns;
+    c->x = x;
+    job_start(set, c);
+    return true;
+}
+
+static bool body_too_large(const struct conn_set *set)
+{
+    uint64_t limit = set->config->body_limit_bytes;
+
+    if (limit == 0 || limit > EXCHANGE_SPOOL_FILE_BYTES)
+        limit = EXCHANGE_SPOOL_FILE_BYTES;
+    return set->request.content_length > limit;
+}
+
+/* A whole head is at data. Returns how much of data is used. */
+static size_t on_head(struct conn_set *set, struct conn *c, struct bytes data)
+{
+    size_t head_len = set->request.head_len;
+
+    c->flags &= (uint16_t) ~(CONN_FRESH | CONN_EXPECT);
+    if (unlikely(body_too_large(set))) {
+        conn_refuse(set, c, HTTP_ERROR_BODY_LIMIT);
+        return data.n;
+    }
+    if (unlikely(!exchange_fill(set, c, data.p))) {
+        conn_shed(set, c, data.p);
+        return data.n;
+    }
+    data.p += head_len;
+    data.n -= head_len;
+    return head_len + conn_body_start(set, c, data);
+}
+
+/* All of a connection's unused input. Returns how much of it is used. */
+static size_t parse(struct conn_set *set, struct conn *c, struct bytes data)
+{
+    struct http_parser parser = {0};
+    int rc = http_parse(&parser, &set->config->limits, data, &set->request,
+                        set->fields, set->fields_max);
+
+    if (rc == 0 && data.n >= HEAD_MAX)
+        rc = -HTTP_ERROR_FIELD_LIMIT;
+    if (rc > HEAD_MAX)
+        rc = -HTTP_ERROR_FIELD_LIMIT;
+    if (likely(rc > 0))
+        return on_head(set, c, data);
+    if (rc < 0) {
+        conn_refuse(set, c, (enum http_error) - rc);
+        return data.n;
+    }
+    if (c->state == CONN_IDLE) {
+        c->state = CONN_HEAD;
+        conn_deadline(set, c, set->config->header_timeout_ms);
+    }
+    return 0;
+}
+
+/*
+ * The parser starts from the head's first byte each time: its state would
+ * cost every connection 1.5 KiB of fields. So it is asked only when a line
+ * has ended, or a long one may have become too long.
+ */
+static bool worth_a_look(const struct conn *c, struct bytes data)
+{
+    return memchr(data.p, '\n', data.n) != NULL ||
+           c->stash.len / LOOK_BYTES != (c->stash.len - data.n) / LOOK_BYTES;
+}
+
+/* An answer of the worker's own may have taken the stash over. */
+static void parse_stash(struct conn_set *set, struct conn *c)
+{
+    size_t used = parse(set, c, conn_stashed(c));
+
+    if (!(c->flags & CONN_DISCARD) && c->state != CONN_CLOSING)
+        stash_drop(set, c, used);
+}
+
+static void rest_to_stash(struct conn_set *set, struct conn *c,
+                          struct bytes data, size_t used)
+{
+    if (c->flags & CONN_DISCARD || c->state == CONN_CLOSING)
+        return;
+    data.p += used;
+    data.n -= used;
+    conn_stash(set, c, data);
+}
+
+static void stash_pipelined(struct conn_set *set, struct conn *c,
+                            struct bytes data)
+{
+    conn_stash(set, c, data);
+    if (c->stash.len < STASH_PAUSE || c->flags & CONN_PAUSED)
+        return;
+    c->flags |= CONN_PAUSED;
+    if (c->inflight & CONN_IN(CONN_OP_RECV))
+        ring_cancel(set->ring, conn_token(c, CONN_OP_RECV));
+}
+
+void conn_input(struct conn_set *set, struct conn *c, struct bytes data)
+{
+    switch ((enum conn_state)c->state) {
+    case CONN_IDLE:
+        c->arrived_ns = set->now_ns;
+        rest_to_stash(set, c, data, parse(set, c, data));
+        break;
+    case CONN_HEAD:
+        conn_stash(set, c, data);
+        if (c->state == CONN_HEAD && worth_a_look(c, data))
+            parse_stash(set, c);
+        break;
+    case CONN_BODY:
+        rest_to_stash(set, c, data, conn_body_feed(set, c, data));
+        break;
+    case CONN_WAITING:
+    case CONN_SENDING:
+        stash_pipelined(set, c, data);
+        break;
+    case CONN_LINGER:
+    case CONN_CLOSING:
+        break;
+    }
+}
+
+static void unpause(struct conn_set *set, struct conn *c)
+{
+    if (!(c->flags & CONN_PAUSED) || c->stash.len >= STASH_PAUSE)
+        return;
+    c->flags &= (uint16_t)~CONN_PAUSED;
+    conn_receive(set, c);
+}
+
+void conn_next(struct conn_set *set, struct conn *c)
+{
+    c->state = CONN_IDLE;
+    if (c->stash.len > 0) {
+        c->arrived_ns = set->now_ns;
+        parse_stash(set, c);
+    }
+    unpause(set, c);
+    if (c->state != CONN_IDLE && c->state != CONN_HEAD)
+        return;
+    if (c->flags & CONN_EOF || (set->drain_until_ns && !c->stash.len))
+        conn_close(set, c);
+    else if (c->state == CONN_IDLE)
+        conn_deadline(set, c, set->config->keepalive_ms);
+}

@@ -1,0 +1,240 @@
+/* SPDX-License-Identifier: MIT */
+#include "conn_steps.h"
+
+#include <string.h>
+
+static uint32_t add_run(struct conn_job *job, uint32_t count, const char *bytes,
+                        uint32_t len)
+{
+    struct iovec *last = &job->iov[count > 0 ? count - 1 : 0];
+
+    if (len == 0)
+        return count;
+    if (count > 0 && (const char *)last->iov_base + last->iov_len == bytes) {
+        last->iov_len += len;
+        return count;
+    }
+    job->iov[count] = (struct iovec){(void *)(uintptr_t)bytes, len};
+    return count + 1;
+}
+
+/*
+ * Collects the bytes that are published up to the next file. Returns how many
+ * runs they are, or -EBADMSG. A file in front is left to the caller.
+ */
+static int gather(struct conn_set *set, struct conn *c,
+                  struct exchange_part *ret_file)
+{
+    struct conn_job *job = conn_job(set, c->x);
+    struct exchange_part part;
+    uint32_t count = 0;
+    const char *bytes;
+    int rc = 0;
+
+    job->parts = 0;
+    c->sending = 0;
+    ret_file->file_len = 0;
+    ret_file->kind = EXCHANGE_PART_BYTES;
+    while (count < CONN_IOVECS) {
+        rc = exchange_part_next(set->table, c->x, job->parts, &part, &bytes);
+        if (rc <= 0)
+            break;
+        if (unlikely(part.kind == EXCHANGE_PART_FILE)) {
+            *ret_file = part;
+            break;
+        }
+        count = add_run(job, count, bytes, part.len);
+        c->sending += part.len;
+        job->parts++;
+    }
+    return rc < 0 ? rc : (int)count;
+}
+
+/*
+ * The interpreter wrote "keep-alive" because the request allowed it. When the
+ * worker has to close, it says so in the same number of bytes.
+ */
+static void say_close(const struct exchange *x, const struct iovec *first)
+{
+    static const char alive[] = "keep-alive";
+    static const char close[] = "close     ";
+    uint32_t off = x->connection_off;
+    size_t len = sizeof(alive) - 1;
+    char *at = (char *)first->iov_base + off;
+
+    if (off == 0 || first->iov_len < len || off > first->iov_len - len ||
+        memcmp(at, alive, len) != 0)
+        return;
+    memcpy(at, close, len);
+}
+
+/* The head of the final response is about to go out. */
+static void begin(struct conn_set *set, struct conn *c)
+{
+    struct conn_job *job = conn_job(set, c->x);
+
+    job->begun = true;
+    if (!(c->x->request.flags & HTTP_KEEP_ALIVE) || set->drain_until_ns ||
+        set->config->keepalive_ms == 0 ||
+        (c->flags & CONN_EXPECT &&
+         atomic_load(&c->x->body_state) != EXCHANGE_BODY_COMPLETE))
+        c->flags |= CONN_CLOSE;
+    if (c->flags & CONN_CLOSE)
+        say_close(c->x, &job->iov[0]);
+    if (unlikely(set->log && access_log_wants_response(set->log))) {
+        job->kept = (uint16_t)min_u64(job->iov[0].iov_len, CONN_KEPT_HEAD);
+        memcpy(job->kept_head, job->iov[0].iov_base, job->kept);
+    }
+}
+
+static void send_runs(struct conn_set *set, struct conn *c, uint32_t count)
+{
+    struct conn_job *job = conn_job(set, c->x);
+
+    if (unlikely(!job->begun) && c->x->status != 0)
+        begin(set, c);
+    c->state = CONN_SENDING;
+    c->inflight |= CONN_IN(CONN_OP_SEND);
+    conn_deadline(set, c, set->config->send_timeout_ms);
+    ring_send(set->ring, c->fd, job->iov, count, conn_token(c, CONN_OP_SEND));
+}
+
+static uint64_t between(uint64_t from, uint64_t to)
+{
+    return from != 0 && to > from ? to - from : 0;
+}
+
+static void account(struct conn_set *set, struct conn *c)
+{
+    const struct exchange *x = c->x;
+    struct stats *stats = set->stats;
+
+    conn_count_status(set, (int)x->status);
+    stats_observe(&stats->latency,
+                  between(conn_job(set, x)->head_ns, set->now_ns));
+    stats_observe(&stats->queue, between(x->ready_ns, x->started_ns));
+    stats_observe(&stats->service, between(x->started_ns, x->finished_ns));
+    if (set->log)
+        conn_log(set, c, (int)x->status, x->out_bytes);
+}
+
+/* A reset would destroy what is on its way, if the peer still sends. */
+static void end(struct conn_set *set, struct conn *c)
+{
+    if (c->flags & CONN_UNREAD || c->stash.len > 0)
+        conn_linger(set, c);
+    else
+        conn_close(set, c);
+}
+
+/* The response is sent and the application has let go. */
+static void finish(struct conn_set *set, struct conn *c)
+{
+    struct exchange *x = c->x;
+    bool broken = x->out_flags & EXCHANGE_OUT_BROKEN || x->status == 0;
+    bool over = c->flags & CONN_CLOSE || x->out_flags & EXCHANGE_OUT_CLOSE;
+
+    account(set, c);
+    if (unlikely(c->flags & CONN_EXPECT) &&
+        atomic_load(&x->body_state) != EXCHANGE_BODY_COMPLETE) {
+        c->flags |= CONN_UNREAD;
+        over = true;
+    }
+    conn_let_go(set, c, 0);
+    if (unlikely(broken))
+        conn_close(set, c);
+    else if (over)
+        end(set, c);
+    else
+        conn_next(set, c);
+}
+
+/* Nothing to send now: the interpreter's turn, unless it has let go. */
+static void idle_output(struct conn_set *set, struct conn *c)
+{
+    if (exchange_is_over(c->x)) {
+        finish(set, c);
+    } else if (c->state == CONN_SENDING) {
+        c->state = CONN_WAITING;
+        conn_deadline(set, c, set->config->request_timeout_ms);
+    }
+}
+
+/* False when the next thing happens after an event. */
+static bool step(struct conn_set *set, struct conn *c)
+{
+    struct exchange_part file;
+    int rc = gather(set, c, &file);
+
+    if (rc > 0) {
+        send_runs(set, c, (uint32_t)rc);
+        return false;
+    }
+    if (rc == 0 && conn_job(set, c->x)->parts > 0) { /* empty ones */
+        exchange_parts_sent(set->table, c->x, conn_job(set, c->x)->parts);
+        return true;
+    }
+    if (rc == 0 && file.kind == EXCHANGE_PART_FILE) {
+        rc = conn_file_start(set, c, &file);
+        if (rc == 0)
+            exchange_parts_sent(set->table, c->x, 1);
+        if (rc >= 0)
+            return rc == 0;
+    } else if (rc == 0) {
+        idle_output(set, c);
+        return false;
+    }
+    log_error("A response cannot be sent: %s", strerror(-rc));
+    conn_close(set, c);
+    return false;
+}
+
+static bool has_response(struct conn_set *set, struct conn *c)
+{
+    struct exchange_part part;
+    const char *bytes;
+
+    return exchange_part_next(set->table, c->x, 0, &part, &bytes) != 0 ||
+           exchange_is_over(c->x);
+}
+
+void conn_respond(struct conn_set *set, struct conn *c)
+{
+    if (c->inflight & CONN_IN_OUTPUT || c->state == CONN_CLOSING)
+        return;
+    if (unlikely(c->state == CONN_BODY)) {
+        /* It answers without the body it had asked for. */
+        if (!(c->flags & CONN_EXPECT) || !has_response(set, c))
+            return;
+        conn_body_give_up(set, c);
+    }
+    while (step(set, c))
+        ;
+}
+
+void conn_on_sent(struct conn_set *set, struct conn *c, int result)
+{
+    struct conn_job *job;
+
+    c->inflight &= (uint8_t)~CONN_IN(CONN_OP_SEND);
+    if (c->state == CONN_CLOSING)
+        return;
+    if (unlikely(result < 0 || (uint32_t)result < c->sending)) {
+        conn_close(set, c);
+        return;
+    }
+    stats_add(&set->stats->bytes_out, (uint64_t)result);
+    if (unlikely(!c->x)) { /* an answer of our own */
+        conn_linger(set, c);
+        return;
+    }
+    job = conn_job(set, c->x);
+    if (unlikely(job->file) && conn_file_next(set, c))
+        return;
+    if (job->parts > 0) { /* else it was "100 Continue" */
+        job->sent_bytes += (uint32_t)result;
+        exchange_parts_sent(set->table, c->x, job->parts);
+    }
+    job->parts = 0;
+    conn_respond(set, c);
+}

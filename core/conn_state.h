@@ -1,0 +1,191 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * conn_state - what the files of conn share: a connection and the private
+ * half of an exchange. For conn*.c only; conn_steps.h has the functions.
+ *
+ *   IDLE ---> HEAD ---> BODY ---> WAITING <--> SENDING ---> IDLE
+ *     |  \_____________________/     |            |
+ *     |     (all of it at once)      |            +--> LINGER
+ *     +-------------+----------------+------------+------+---> CLOSING
+ *
+ *   IDLE     nothing of a request is there; neither stash nor exchange
+ *   HEAD     part of a head is in the stash
+ *   BODY     an exchange holds the head; its body is being received
+ *   WAITING  the interpreter has to do the next step
+ *   SENDING  a send, or a read of a file to be sent, is in flight
+ *   LINGER   said all, reading what the peer still sends so that no reset
+ *            destroys what was said
+ *   CLOSING  waits for the last event of everything in flight
+ */
+#ifndef GCORN_CORE_CONN_STATE_H
+#define GCORN_CORE_CONN_STATE_H
+
+#include "conn.h"
+#include "log.h"
+#include "pool.h"
+#include "wheel.h"
+
+enum conn_state {
+    CONN_IDLE,
+    CONN_HEAD,
+    CONN_BODY,
+    CONN_WAITING,
+    CONN_SENDING,
+    CONN_LINGER,
+    CONN_CLOSING,
+};
+
+enum conn_op {
+    CONN_OP_NONE,
+    CONN_OP_ACCEPT, /* the slot is the listener's number */
+    CONN_OP_RECV,
+    CONN_OP_INTO, /* receive into a block */
+    CONN_OP_SEND,
+    CONN_OP_READ, /* of a file */
+};
+
+#define CONN_IN(op) (1U << (op)) /* bit of an operation in flight */
+#define CONN_IN_RECEIVE (CONN_IN(CONN_OP_RECV) | CONN_IN(CONN_OP_INTO))
+#define CONN_IN_OUTPUT (CONN_IN(CONN_OP_SEND) | CONN_IN(CONN_OP_READ))
+
+#define CONN_CLOSE 0x01      /* ends after this response */
+#define CONN_EOF 0x02        /* the peer sends no more */
+#define CONN_DISCARD 0x04    /* what still comes is not looked at */
+#define CONN_UNREAD 0x08     /* the peer may still be sending: linger */
+#define CONN_PAUSED 0x10     /* receives nothing: too much is in the stash */
+#define CONN_CANCELLING 0x20 /* the receive was told to end */
+#define CONN_EXPECT 0x40     /* handed over before its body (100-continue) */
+#define CONN_REAPING 0x80    /* on the list of those that ended */
+#define CONN_FRESH 0x100     /* no request was seen yet */
+
+/* Sizes of the blocks that a connection borrows while it needs one. */
+enum conn_block { CONN_SMALL, CONN_LARGE, CONN_HUGE, CONN_BLOCKS };
+
+struct conn_span {
+    char *at; /* NULL: none */
+    uint32_t off;
+    uint32_t len; /* bytes from off */
+    uint32_t size;
+    uint32_t kind; /* enum conn_block */
+};
+
+struct conn {
+    struct wheel_node timer;
+    uint64_t token; /* without op */
+    int32_t fd;
+    uint8_t state; /* enum conn_state */
+    uint8_t inflight;
+    uint16_t flags;
+    struct exchange *x;
+    uint64_t arrived_ns;    /* first byte of the request */
+    struct conn_span stash; /* received and not used; an own answer to send */
+    struct conn_span into;  /* receives a large body */
+    struct conn *next;      /* while reaping */
+    struct iovec iov;
+    uint32_t sending;   /* bytes of the send in flight */
+    uint32_t discarded; /* while lingering */
+    uint64_t acked;     /* what the peer had acknowledged at the last look */
+    struct exchange_peer peer;
+};
+_Static_assert(sizeof(struct conn) <= 256, "10,000 idle ones are cheap");
+
+/* A descriptor that an interpreter sent for a part of its response. */
+struct conn_file {
+    struct conn_file *next;
+    uint64_t sequence;
+    uint32_t part;
+    int32_t fd;
+};
+
+#define CONN_IOVECS EXCHANGE_PARTS
+#define CONN_KEPT_HEAD 1024
+
+/* The worker's private half of an exchange, by the exchange's slot. */
+struct conn_job {
+    struct conn *conn;      /* NULL: nobody waits for it */
+    uint64_t head_ns;       /* the head was complete */
+    uint64_t body_left;     /* with Content-Length */
+    uint64_t sent_bytes;    /* of parts; not of "100 Continue" */
+    uint32_t parts;         /* in the send in flight */
+    bool begun;             /* the final response's head went out */
+    bool lost;              /* its interpreter died */
+    bool handed;            /* counted in set->handed */
+    uint16_t kept;          /* bytes in kept_head */
+    struct conn_span piece; /* of a file on its way */
+    struct conn_file *files;
+    struct conn_file *file; /* the one being sent */
+    uint64_t file_off;
+    uint64_t file_left;
+    struct http_chunked chunked;
+    struct iovec iov[CONN_IOVECS];
+    char kept_head[CONN_KEPT_HEAD]; /* of the response, for the access log */
+};
+
+struct conn_listener {
+    int32_t fd; /* -1: none */
+    uint16_t family;
+    bool armed;
+};
+
+struct conn_set {
+    const struct conn_config *config;
+    struct ring *ring;
+    struct exchange_table *table;
+    struct access_log *log;
+    struct stats *stats;
+    uint64_t now_ns;
+    uint64_t now_ms;
+    struct pool conns;
+    struct pool blocks[CONN_BLOCKS];
+    struct pool files;
+    struct conn_job *jobs; /* one for each slot of the arena */
+    size_t jobs_bytes;
+    struct http_request request; /* being parsed */
+    struct http_field *fields;
+    uint32_t fields_max;
+    uint32_t handed; /* exchanges handed over and not yet ended */
+    struct wheel wheel;
+    struct conn *reaping;
+    struct conn_listener listener[BOARD_LISTENERS_MAX];
+    uint64_t accept_from_ns; /* paused until then; 0: not paused */
+    uint64_t drain_until_ns; /* accepting ends; 0: not draining */
+    uint64_t drain_stop_ns;  /* at the latest */
+    bool accepting_over;
+    int32_t file_in_fd;
+    uint64_t date_s;
+    char date[HTTP_DATE_LEN];
+    struct log_limit shed_limit;
+    struct log_limit refuse_limit;
+    struct log_limit accept_limit;
+    struct log_limit overdue_limit;
+};
+
+static inline struct conn_job *conn_job(struct conn_set *set,
+                                        const struct exchange *x)
+{
+    return &set->jobs[x->slot];
+}
+
+static inline uint64_t conn_token(const struct conn *c, enum conn_op op)
+{
+    return c->token | (uint64_t)op << 56;
+}
+
+static inline struct bytes conn_stashed(const struct conn *c)
+{
+    if (!c->stash.at)
+        return (struct bytes){"", 0};
+    return (struct bytes){c->stash.at + c->stash.off, c->stash.len};
+}
+
+/* 0: no deadline. */
+static inline void conn_deadline(struct conn_set *set, struct conn *c,
+                                 uint32_t ms)
+{
+    if (likely(ms != 0))
+        wheel_add(&set->wheel, &c->timer, set->now_ms + ms);
+    else
+        wheel_remove(&set->wheel, &c->timer);
+}
+
+#endif

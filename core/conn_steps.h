@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * conn_steps - what the files of conn ask of each other. For conn*.c only.
+ *
+ * conn.c (events, deadlines, the end), conn_accept.c, conn_input.c (bytes to
+ * requests), conn_body.c, conn_output.c (parts to bytes), conn_file.c (files
+ * as parts), conn_answer.c (answers of the worker's own), conn_block.c.
+ *
+ * A step may end in conn_close(), after which the connection stays valid until
+ * the end of the turn: look at its state before going on.
+ */
+#ifndef GCORN_CORE_CONN_STEPS_H
+#define GCORN_CORE_CONN_STEPS_H
+
+#include "conn_state.h"
+
+/* conn_block.c: a block of at least size bytes; a smaller one when there is
+ * no such and less is acceptable. at is NULL when there is none. */
+void conn_block_get(struct conn_set *set, struct conn_span *span, size_t size,
+                    bool less);
+void conn_block_put(struct conn_set *set, struct conn_span *span);
+
+/* conn_accept.c */
+void conn_on_accept(struct conn_set *set, uint32_t index, int result);
+void conn_accept_turn(struct conn_set *set);
+uint64_t conn_accept_due(const struct conn_set *set);
+
+/* conn.c: receives what the state wants, unless it does already. */
+void conn_receive(struct conn_set *set, struct conn *c);
+/* Ends everything in flight; the rest happens at the end of the turn. */
+void conn_close(struct conn_set *set, struct conn *c);
+void conn_linger(struct conn_set *set, struct conn *c);
+/* The exchange is nobody's concern here any more: freed or cancelled. */
+void conn_let_go(struct conn_set *set, struct conn *c, uint32_t flags);
+
+/* conn_input.c */
+void conn_input(struct conn_set *set, struct conn *c, struct bytes data);
+/* After a response: the next request is in the stash, or none is. */
+void conn_next(struct conn_set *set, struct conn *c);
+/* Puts bytes behind those in the stash; closes when there is no room. */
+void conn_stash(struct conn_set *set, struct conn *c, struct bytes data);
+
+/* conn_body.c: the exchange has just got its head; rest follows it. Returns
+ * how much of the rest belonged to the body. */
+size_t conn_body_start(struct conn_set *set, struct conn *c, struct bytes rest);
+size_t conn_body_feed(struct conn_set *set, struct conn *c, struct bytes data);
+void conn_body_wanted(struct conn_set *set, struct conn *c);
+/* It will never be complete, says the peer or the clock. */
+void conn_body_failed(struct conn_set *set, struct conn *c);
+/* It is not wanted any more, or cannot be had, by an interpreter that runs. */
+void conn_body_give_up(struct conn_set *set, struct conn *c);
+/* It is better received in large pieces. */
+bool conn_body_is_large(struct conn_set *set, const struct conn *c);
+
+/* conn_output.c: sends what the interpreter published, and after the last of
+ * it ends the exchange. */
+void conn_respond(struct conn_set *set, struct conn *c);
+void conn_on_sent(struct conn_set *set, struct conn *c, int result);
+
+/* conn_file.c: 1 when it is being read, 0 when it is empty, or -errno. */
+int conn_file_start(struct conn_set *set, struct conn *c,
+                    const struct exchange_part *part);
+/* A piece was sent; false when it was the last. */
+bool conn_file_next(struct conn_set *set, struct conn *c);
+void conn_on_read(struct conn_set *set, struct conn *c, int result);
+void conn_files_receive(struct conn_set *set);
+void conn_files_drop(struct conn_set *set, struct conn_job *job);
+
+/* conn_answer.c: answers without an interpreter; they end the connection. */
+void conn_answer(struct conn_set *set, struct conn *c, int status,
+                 const char *text);
+void conn_refuse(struct conn_set *set, struct conn *c, enum http_error error);
+/* No exchange is free for the request in set->request. */
+void conn_shed(struct conn_set *set, struct conn *c, const char *head);
+void conn_overdue(struct conn_set *set, struct conn *c);
+/* A line of the access log for the connection's exchange. */
+void conn_log(struct conn_set *set, struct conn *c, int status, uint64_t bytes);
+void conn_count_status(struct conn_set *set, int status);
+#endif
