@@ -1,0 +1,51 @@
+# SPDX-License-Identifier: MIT
+"""applications - what is served, and how it is asked for.
+
+slots is how many requests a server may work on at once (threads, or processes
+where a server has no threads): 1 where an application only computes, since
+the server has one CPU, and more where it waits.
+"""
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Application:
+    name: str
+    title: str
+    module: str
+    path: str
+    connections: int
+    slots: int
+    expect: bytes
+    body_bytes: int = 0
+    needs_database: bool = False
+    computes_only: bool = False     # so its cost alone can be told
+
+
+APPLICATIONS = [
+    Application('hello', 'hello, 13 bytes', 'hello', '/', 64, 1,
+                b'Hello, world!', computes_only=True),
+    Application('json', 'JSON, about 5 µs of Python', 'json_page',
+                '/greet?name=World', 64, 1,
+                b'{"message": "Hello, World", "path": "/greet", '
+                b'"method": "GET", "rows": [{"id": 0, "stock": 0}, '
+                b'{"id": 1, "stock": 7}, {"id": 2, "stock": 14}]}',
+                computes_only=True),
+    Application('json-small', 'JSON, about 2 µs of Python', 'json_small',
+                '/greet', 64, 1,
+                b'{"message": "Hello, World", "path": "/greet", '
+                b'"method": "GET", "items": [1, 2, 3]}',
+                computes_only=True),
+    Application('flask', 'Flask, hello', 'flask_hello', '/', 64, 1,
+                b'Hello, world!'),
+    Application('django', 'Django page, one PostgreSQL query', 'django_page',
+                '/', 16, 4, b'<tr><td>item 40</td><td>0.40</td>',
+                needs_database=True),
+    Application('echo', 'POST of 100 KB, echoed', 'echo', '/', 32, 1,
+                b'0123456789' * 10_000, body_bytes=100_000),
+    Application('sleep', 'waits 10 ms', 'snooze', '/', 32, 32,
+                b'Good morning.'),
+]
+
+MIXED = Application('mixed', '1 % of requests wait 200 ms', 'mixed', '/', 32,
+                    8, b'Hello, world!')

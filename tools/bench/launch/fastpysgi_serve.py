@@ -1,0 +1,14 @@
+# SPDX-License-Identifier: MIT
+"""fastpysgi_serve MODULE PORT PROCESSES - its command line lacks the two
+settings that matter here: processes, and TCP_NODELAY, which it leaves off."""
+import importlib
+import os
+import sys
+
+import fastpysgi
+
+module, port, processes = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
+sys.path.insert(0, os.getcwd())
+application = importlib.import_module(module).app
+fastpysgi.server.tcp_nodelay = 1
+fastpysgi.run(application, '127.0.0.1', port, loglevel=0, workers=processes)

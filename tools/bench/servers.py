@@ -1,0 +1,143 @@
+# SPDX-License-Identifier: MIT
+"""servers - the table of servers, each in its best fair configuration.
+
+Access logs are off everywhere. A server gets one process where that serves
+`slots` requests at once, by threads if need be; servers that work on one
+request per process get `slots` processes.
+"""
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+APPS = HERE / 'apps'
+LAUNCH = HERE / 'launch'
+
+
+@dataclass(frozen=True)
+class Launch:
+    """One start of a server: where, what, how wide."""
+    module: str
+    port: int
+    slots: int
+    connections: int
+    directory: Path     # for its sockets and temporary files
+    programs: Path      # the virtual environment's bin
+    gcorn: Path
+    processes: bool = False     # slots are to be processes, not threads
+
+    def program(self, name):
+        return str(self.programs / name)
+
+    @property
+    def split(self):
+        """How many processes, and how many threads in each."""
+        return (self.slots, 1) if self.processes else (1, self.slots)
+
+
+@dataclass(frozen=True)
+class Server:
+    name: str
+    distribution: str | None    # on PyPI; None: it is ours
+    commands: Callable[[Launch], list[list[str]]]
+    keeps_alive: bool = True
+    needs: tuple[str, ...] = ()     # programs of the system
+    note: str = ''
+
+
+def gcorn(launch):
+    workers, threads = launch.split
+    command = [str(launch.gcorn), '-b', f'127.0.0.1:{launch.port}',
+               '-w', str(workers), '--pin', 'off', '--chdir', str(APPS)]
+    if threads > 1:
+        command += ['--threads', str(threads)]
+    return [command + [f'{launch.module}:app']]
+
+
+def gunicorn(launch, workers, *more):
+    return [[launch.program('gunicorn'), '-b', f'127.0.0.1:{launch.port}',
+             '-w', str(workers), '--chdir', str(APPS), '--log-level', 'error',
+             '--no-control-socket', *more, f'{launch.module}:app']]
+
+
+def gunicorn_sync(launch):
+    return gunicorn(launch, launch.slots)
+
+
+def gunicorn_gthread(launch):
+    workers, threads = launch.split
+    return gunicorn(launch, workers, '-k', 'gthread',
+                    '--threads', str(threads))
+
+
+def uwsgi(launch, workers, threads, *more):
+    command = [launch.program('uwsgi'), '--chdir', str(APPS),
+               '--module', f'{launch.module}:app', '--need-app',
+               '--virtualenv', str(launch.programs.parent),
+               '--disable-logging', '--log-master', '--die-on-term',
+               '--listen', '1024', '--processes', str(workers), *more]
+    if workers > 1:
+        command.append('--master')
+    return command + (['--threads', str(threads)] if threads > 1 else [])
+
+
+def uwsgi_http11(launch):
+    # A kept connection holds its thread until it closes, so there have to be
+    # as many threads as connections or the others are never served.
+    workers, _ = launch.split
+    threads = -(-launch.connections // workers)
+    return [uwsgi(launch, workers, threads,
+                  '--http11-socket', f'127.0.0.1:{launch.port}')]
+
+
+def uwsgi_nginx(launch):
+    conf = (LAUNCH / 'nginx.conf').read_text()
+    conf = conf.replace('@PORT@', str(launch.port))
+    conf = conf.replace('@DIR@', str(launch.directory))
+    path = launch.directory / 'nginx.conf'
+    path.write_text(conf)
+    return [uwsgi(launch, *launch.split, '--uwsgi-socket',
+                  str(launch.directory / 'uwsgi.sock')),
+            ['nginx', '-c', str(path), '-e', str(path) + '.log']]
+
+
+def granian(launch):
+    workers, threads = launch.split
+    return [[launch.program('granian'), '--interface', 'wsgi',
+             '--host', '127.0.0.1', '--port', str(launch.port),
+             '--workers', str(workers), '--runtime-threads', '1',
+             '--blocking-threads', str(threads), '--backpressure', '1024',
+             '--http', '1', '--no-ws', '--no-access-log',
+             '--log-level', 'error', '--working-dir', str(APPS),
+             f'{launch.module}:app']]
+
+
+def waitress(launch):
+    return [[launch.program('waitress-serve'), '--listen',
+             f'127.0.0.1:{launch.port}', '--threads', str(launch.slots),
+             '--connection-limit', '2048', f'{launch.module}:app']]
+
+
+def script(name):
+    def commands(launch):
+        return [[launch.program('python'), str(LAUNCH / name), launch.module,
+                 str(launch.port), str(launch.slots)]]
+    return commands
+
+
+SERVERS = [
+    Server('gcorn', None, gcorn),
+    Server('gunicorn-sync', 'gunicorn', gunicorn_sync, keeps_alive=False,
+           note='no keep-alive: a connection per request'),
+    Server('gunicorn-gthread', 'gunicorn', gunicorn_gthread),
+    Server('uwsgi-http11', 'uwsgi', uwsgi_http11,
+           note='as many threads as connections, as it needs'),
+    Server('uwsgi-nginx', 'uwsgi', uwsgi_nginx, needs=('nginx',),
+           note='CPU and memory of nginx included'),
+    Server('granian', 'granian', granian,
+           note='one runtime thread beside the Python threads'),
+    Server('bjoern', 'bjoern', script('bjoern_serve.py')),
+    Server('fastpysgi', 'fastpysgi', script('fastpysgi_serve.py'),
+           note='TCP_NODELAY set'),
+    Server('waitress', 'waitress', waitress),
+]
