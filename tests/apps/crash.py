@@ -32,14 +32,16 @@ def a_loop_that_never_ends():
         pass
 
 
-def spin_c(query):
-    """One C call that keeps the GIL and answers no signal: seconds to hours,
-    so that no pending call or async exception can end it."""
+def stick_c(query):
+    """One C call that keeps the GIL and that no signal ends."""
     a_c_call_that_never_ends()
 
 
 def a_c_call_that_never_ends():
-    return 7 ** (10 ** 9)
+    mutex = ctypes.create_string_buffer(64)
+    libc = ctypes.PyDLL(None)  # does not release the GIL
+    libc.pthread_mutex_lock(mutex)
+    libc.pthread_mutex_lock(mutex)
 
 
 def stall(query):
@@ -65,7 +67,7 @@ def fork_child(query):
 
 
 ROUTES = {"/kill": kill_self, "/exit": leave, "/segv": segfault,
-          "/spin-python": spin_python, "/spin-c": spin_c, "/stall": stall,
+          "/spin-python": spin_python, "/stick-c": stick_c, "/stall": stall,
           "/ignore-signals": ignore_signals, "/fork": fork_child}
 
 

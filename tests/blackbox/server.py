@@ -17,6 +17,7 @@ import sys
 import time
 
 import client
+import load
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 APPS = ROOT / "tests" / "apps"
@@ -290,6 +291,15 @@ class Server:
     def get(self, target="/", method="GET", **kind):
         return client.get(self.address, target, method, **kind)
 
-    def pids(self, tries=30):
-        """Process ids of interpreters that answered."""
-        return {self.get("/process").json["pid"] for _ in range(tries)}
+    def pids(self, connections=8):
+        """Process ids of the interpreters that take part when so many
+        requests run at once."""
+        pids = set()
+
+        def note(response):
+            pids.add(response.json.get("pid"))
+            return True
+
+        with load.Load(self, "/sleep?s=0.01", connections, check=note) as it:
+            it.more(connections * 6)
+        return pids

@@ -14,7 +14,14 @@ SLOW = 1000
 
 @pytest.fixture
 def server(start):
-    return start("probe:app", "-w", "2", "--keep-alive", "5")
+    return start("probe:app", "-w", "2", "--keep-alive", "5",
+                 "--header-timeout", "10", "--body-timeout", "10")
+
+
+@pytest.fixture
+def hasty(start):
+    return start("probe:app", "-w", "2", "--keep-alive", "1",
+                 "--header-timeout", "2", "--body-timeout", "2")
 
 
 def drip(clients, data, rounds):
@@ -91,32 +98,32 @@ def closed_by_server(clients, seconds):
     return len(clients) - left
 
 
-def test_silent_connections_are_closed(server):
-    clients = [server.connect() for _ in range(100)]
-    assert closed_by_server(clients, 60) == 100
+def test_silent_connections_are_closed(hasty):
+    clients = [hasty.connect() for _ in range(100)]
+    assert closed_by_server(clients, 30) == 100
 
 
-def test_heads_that_never_end_are_closed(server):
-    clients = [server.connect() for _ in range(100)]
+def test_heads_that_never_end_are_closed(hasty):
+    clients = [hasty.connect() for _ in range(100)]
     for client in clients:
         client.send(b"GET / HTTP/1.1\r\nHost: a\r\nX-")
-    assert closed_by_server(clients, 90) == 100
+    assert closed_by_server(clients, 30) == 100
 
 
-def test_bodies_that_stop_are_closed(server):
-    clients = [server.connect() for _ in range(50)]
+def test_bodies_that_stop_are_closed(hasty):
+    clients = [hasty.connect() for _ in range(50)]
     for client in clients:
         client.send(request_bytes("/sha256", "POST", headers=[
             ("Content-Length", "1000")]) + b"abc")
-    assert closed_by_server(clients, 90) == 50
+    assert closed_by_server(clients, 30) == 50
 
 
-def test_one_client_resets_after_the_other(server):
+def test_one_client_resets_after_the_other(hasty):
     for turn in range(300):
-        client = Client(server.address)
+        client = Client(hasty.address)
         client.send(request_bytes("/")[:turn % 30])
         if turn % 2:
             client.reset()
         else:
             client.close()
-    assert server.get("/").body == b"hello"
+    assert hasty.get("/").body == b"hello"

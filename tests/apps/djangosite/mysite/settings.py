@@ -60,3 +60,9 @@ MEDIA_ROOT = DATA_DIR / "media"
 STATIC_URL = "static/"
 USE_TZ = True
 LANGUAGE_CODE = "en-us"
+LOGGING = {
+    "version": 1, "disable_existing_loggers": False,
+    "handlers": {"console": {"class": "logging.StreamHandler"}},
+    "loggers": {"django.request": {"handlers": ["console"],
+                                   "level": "ERROR"}},
+}

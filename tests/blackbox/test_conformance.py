@@ -1,0 +1,57 @@
+# SPDX-License-Identifier: MIT
+"""The conformance kit, where it is there: $GCORN_CONFORMANCE, or beside the
+source tree in ../shared/conformance."""
+
+import json
+import os
+import pathlib
+import subprocess
+import sys
+
+import pytest
+
+from server import ROOT
+
+KIT = pathlib.Path(os.environ.get("GCORN_CONFORMANCE")
+                   or ROOT.parent / "shared" / "conformance")
+
+
+@pytest.fixture(scope="module")
+def results(tmp_path_factory):
+    from server import Server
+    if not (KIT / "run.py").exists():
+        pytest.skip("NOT RUN: no conformance kit at %s" % KIT)
+    directory = tmp_path_factory.mktemp("conformance")
+    report = directory / "report.json"
+    with Server("echo_app:app", "-w", "1", "--threads", "8",
+                directory=directory, chdir=KIT) as server:
+        done = subprocess.run(
+            [sys.executable, KIT / "run.py", "--host", "127.0.0.1", "--port",
+             str(server.address[1]), "--json", report, "--budget", "150"],
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+            timeout=170)
+    print(done.stdout[-20000:])
+    return json.loads(report.read_text())
+
+
+GROUPS = sorted(path.stem for path in (KIT / "cases").glob("*.json")) or [
+    "no-kit"]
+
+# Cases that gcorn answers otherwise on purpose: "group/id": the reason.
+DEVIATIONS = {}
+
+
+@pytest.mark.parametrize("group", GROUPS)
+def test_group(results, group):
+    assert results["alive"]
+    cases = [case for case in results["results"] if case["group"] == group]
+    failed = {"%s/%s" % (group, case["id"]): "%s -- got %s" % (
+        case["message"], case["got"])
+        for case in cases if case["state"] == "fail"}
+    for known in DEVIATIONS:
+        failed.pop(known, None)
+    assert not failed, "%d of %d failed:\n%s" % (
+        len(failed), len(cases),
+        "\n".join("%s: %s" % pair for pair in sorted(failed.items())))
+    if all(case["state"] == "skip" for case in cases):
+        pytest.skip("the server has none of what %s is about" % group)
