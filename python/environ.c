@@ -114,8 +114,8 @@ static PyObject *without_script_name(struct environ_maker *maker,
         return NULL;
     if (!begins) {
         PyErr_Format(PyExc_ValueError,
-                     "request path %R does not begin with SCRIPT_NAME %R",
-                     path, maker->script_name);
+                     "request path %R does not begin with SCRIPT_NAME %R", path,
+                     maker->script_name);
         return NULL;
     }
     return PyUnicode_Substring(path, n, PY_SSIZE_T_MAX);
@@ -176,11 +176,10 @@ static int set_peer(struct making *m)
 static int set_server_from_host(struct making *m, struct bytes host)
 {
     const char *end = host.p + host.n;
-    const char *after = host.n && host.p[0] == '['
-                            ? memchr(host.p, ']', host.n)
-                            : host.p;
-    const char *colon =
-        after ? memchr(after, ':', (size_t)(end - after)) : NULL;
+    const char *after = host.n && host.p[0] == '[' ? memchr(host.p, ']', host.n)
+                                                   : host.p;
+    const char *colon = after ? memchr(after, ':', (size_t)(end - after))
+                              : NULL;
     bool secure = m->x->flags & EXCHANGE_SECURE;
     struct bytes port = secure ? BYTES("443") : BYTES("80");
 
@@ -426,10 +425,9 @@ static int make_keys(struct environ_maker *maker)
         ENVIRON_KEYS(X)
 #undef X
     };
-    static const char *const fields[] = {
-        "",
+    static const char *const fields[] = {"",
 #define X(id, spelling, key) key,
-        HTTP_NAMES(X)
+                                         HTTP_NAMES(X)
 #undef X
     };
     size_t i;
@@ -498,9 +496,8 @@ int environ_init(struct environ_maker *maker,
     maker->https = PyUnicode_InternFromString("https");
     maker->script_name = PyUnicode_DecodeFSDefault(script_name ? script_name
                                                                : "");
-    if (!maker->empty || !maker->http || !maker->https ||
-        !maker->script_name || make_keys(maker) < 0 ||
-        make_listeners(maker, config->board) < 0)
+    if (!maker->empty || !maker->http || !maker->https || !maker->script_name ||
+        make_keys(maker) < 0 || make_listeners(maker, config->board) < 0)
         return -1;
     maker->template = make_template(maker, config);
     return maker->template ? 0 : -1;

@@ -7,8 +7,7 @@
 #define BLOCK_BYTES 8192
 
 struct filewrapper {
-    PyObject_HEAD
-    PyObject *filelike;
+    PyObject_HEAD PyObject *filelike;
     PyObject *blksize;
 };
 
@@ -29,8 +28,8 @@ static PyObject *wrapper_new(PyTypeObject *type, PyObject *args,
     size = PyLong_FromSsize_t(blksize > 0 ? blksize : BLOCK_BYTES);
     if (!size)
         return NULL;
-    self = (struct filewrapper *)((allocfunc)PyType_GetSlot(
-        type, Py_tp_alloc))(type, 0);
+    self = (struct filewrapper *)((allocfunc)PyType_GetSlot(type, Py_tp_alloc))(
+        type, 0);
     if (!self)
         return NULL;
     self->filelike = Py_NewRef(filelike);
@@ -67,8 +66,8 @@ static void wrapper_dealloc(PyObject *object)
 static PyObject *wrapper_next(PyObject *object)
 {
     struct filewrapper *self = (struct filewrapper *)object;
-    owned PyObject *block =
-        PyObject_CallMethod(self->filelike, "read", "O", self->blksize);
+    owned PyObject *block = PyObject_CallMethod(self->filelike, "read", "O",
+                                                self->blksize);
 
     if (block && PyObject_Size(block) == 0)
         return NULL; /* the end */

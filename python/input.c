@@ -7,8 +7,7 @@
 #define QUICK_BYTES 65536
 
 struct input {
-    PyObject_HEAD
-    struct exchange_writer *writer; /* NULL after the request */
+    PyObject_HEAD struct exchange_writer *writer; /* NULL after the request */
     uint64_t pos;
     PyObject *window; /* bytes of the body from window_off on, or NULL */
     uint64_t window_off;
@@ -24,11 +23,8 @@ static int ensure_body(struct input *self)
                                                memory_order_acquire) ==
                           EXCHANGE_BODY_COMPLETE))
         return 0;
-    Py_BEGIN_ALLOW_THREADS
-    error = exchange_body_wait(writer);
-    Py_END_ALLOW_THREADS
-    if (!error)
-        return 0;
+    Py_BEGIN_ALLOW_THREADS error = exchange_body_wait(writer);
+    Py_END_ALLOW_THREADS if (!error) return 0;
     PyErr_SetString(PyExc_OSError,
                     "the client did not send the whole request body");
     return -1;
@@ -57,9 +53,8 @@ static PyObject *read_bytes(struct input *self, uint64_t n)
         got = exchange_body_read(writer->arena, writer->x, self->pos,
                                  PyBytes_AS_STRING(bytes), n);
     } else {
-        Py_BEGIN_ALLOW_THREADS
-        got = exchange_body_read(writer->arena, writer->x, self->pos,
-                                 PyBytes_AS_STRING(bytes), n);
+        Py_BEGIN_ALLOW_THREADS got = exchange_body_read(
+            writer->arena, writer->x, self->pos, PyBytes_AS_STRING(bytes), n);
         Py_END_ALLOW_THREADS
     }
     if (got != (int64_t)n) {
@@ -116,9 +111,9 @@ static int look(struct input *self, struct bytes *ret_seen)
         self->window_off = pos;
         have = (size_t)PyBytes_GET_SIZE(window);
     }
-    *ret_seen = (struct bytes){
-        PyBytes_AS_STRING(self->window) + (pos - self->window_off),
-        have - (pos - self->window_off)};
+    *ret_seen = (struct bytes){PyBytes_AS_STRING(self->window) +
+                                   (pos - self->window_off),
+                               have - (pos - self->window_off)};
     return 0;
 }
 

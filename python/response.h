@@ -35,17 +35,17 @@ struct response {
     struct response_kit *kit;
     struct exchange_writer *writer;
     PyObject *responder[RESPONDER_KINDS];
-    PyObject *big_head;  /* bytes, when the head is too large for a chunk */
-    int64_t length;      /* Content-Length of the application, or -1 */
-    uint64_t sent;       /* body bytes taken from the application */
+    PyObject *big_head; /* bytes, when the head is too large for a chunk */
+    int64_t length;     /* Content-Length of the application, or -1 */
+    uint64_t sent;      /* body bytes taken from the application */
     int status;
-    bool started;     /* start_response was called */
-    bool head_sent;   /* the head is fixed: framing chosen */
+    bool started;   /* start_response was called */
+    bool head_sent; /* the head is fixed: framing chosen */
     bool chunked;
-    bool no_body;     /* HEAD, 204, 304 */
+    bool no_body; /* HEAD, 204, 304 */
     bool keep_alive;
-    bool cut;         /* more than Content-Length came: logged once */
-    bool gone;        /* nobody waits for it: stop, no error */
+    bool cut;  /* more than Content-Length came: logged once */
+    bool gone; /* nobody waits for it: stop, no error */
 };
 
 /* 0, or -1 with an exception set. */
@@ -67,6 +67,12 @@ int response_head(struct response *response, int64_t total);
 
 /* One piece of the body; the head must be fixed. Results as above. */
 int response_body(struct response *response, struct bytes piece);
+
+/*
+ * After an error of exchange_room() and its like: waits for room (0), or says
+ * why there will be none (-1: exception, or response->gone).
+ */
+int response_wait(struct response *response, int64_t why);
 
 /* What was written leaves now. */
 int response_flush(struct response *response);

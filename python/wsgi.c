@@ -27,9 +27,8 @@ static PyObject *open_errors(void)
 {
     owned PyObject *io = PyImport_ImportModule("io");
     owned PyObject *open = io ? PyObject_GetAttrString(io, "open") : NULL;
-    owned PyObject *args =
-        Py_BuildValue("(isissO)", log_fd(), "w", 1, "utf-8",
-                      "backslashreplace", Py_None);
+    owned PyObject *args = Py_BuildValue("(isissO)", log_fd(), "w", 1, "utf-8",
+                                         "backslashreplace", Py_None);
     owned PyObject *options = Py_BuildValue("{sO}", "closefd", Py_False);
 
     if (!open || !args || !options)
@@ -54,8 +53,8 @@ static int init_parts(struct wsgi *wsgi, const struct wsgi_config *config)
         return -1;
     environ.file_wrapper = (PyObject *)wsgi->files.type;
     wsgi->close_name = PyUnicode_InternFromString("close");
-    wsgi->format_exception =
-        PyObject_GetAttrString(traceback, "format_exception");
+    wsgi->format_exception = PyObject_GetAttrString(traceback,
+                                                    "format_exception");
     if (!wsgi->close_name || !wsgi->format_exception)
         return -1;
     return environ_init(&wsgi->environ, &environ);
@@ -91,11 +90,10 @@ void wsgi_free(struct wsgi *wsgi)
 
 static PyObject *traceback_text(struct wsgi *wsgi, PyObject *exception)
 {
-    owned PyObject *lines =
-        PyObject_CallOneArg(wsgi->format_exception, exception);
+    owned PyObject *lines = PyObject_CallOneArg(wsgi->format_exception,
+                                                exception);
     owned PyObject *empty = PyUnicode_FromString("");
-    owned PyObject *text =
-        lines && empty ? PyUnicode_Join(empty, lines) : NULL;
+    owned PyObject *text = lines && empty ? PyUnicode_Join(empty, lines) : NULL;
 
     return text ? PyUnicode_AsEncodedString(text, "utf-8", "backslashreplace")
                 : NULL;
@@ -270,8 +268,8 @@ static int answer(struct wsgi *wsgi, struct response *response,
                   PyObject *environ)
 {
     PyObject *args[] = {environ, response->responder[RESPONDER_START]};
-    owned PyObject *body =
-        PyObject_Vectorcall(wsgi->application, args, 2, NULL);
+    owned PyObject *body = PyObject_Vectorcall(wsgi->application, args, 2,
+                                               NULL);
     int rc;
 
     if (!body)
