@@ -1,46 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 #include "topology/host.h"
 
-#include <limits.h>
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
 #if defined(__x86_64__) || defined(__i386__)
 #include <cpuid.h>
 #endif
 
 #include "core/base.h"
-
-static bool read_text(const char *root, const char *name, char *text,
-                      size_t size)
-{
-    char path[PATH_MAX];
-    FILE *file;
-    size_t n;
-
-    snprintf(path, sizeof(path), "%s%s", root, name);
-    file = fopen(path, "re");
-    text[0] = '\0';
-    if (!file)
-        return false;
-    n = fread(text, 1, size - 1, file);
-    fclose(file);
-    while (n > 0 && (text[n - 1] == '\n' || text[n - 1] == ' '))
-        n--;
-    text[n] = '\0';
-    return true;
-}
-
-static bool exists(const char *root, const char *name)
-{
-    char path[PATH_MAX];
-
-    snprintf(path, sizeof(path), "%s%s", root, name);
-    return access(path, F_OK) == 0;
-}
-
-/* -- container -- */
+#include "topology/sysfile.h"
 
 static void found(struct host *host, const char *sign)
 {
@@ -58,16 +27,14 @@ static void find_container(const char *root, struct host *host)
     char text[4096];
 
     for (size_t i = 0; i < ARRAY_SIZE(files); i++)
-        if (exists(root, files[i]))
+        if (sysfile_exists(root, files[i]))
             return found(host, files[i]);
     /* Without a file the cgroup's path often names who made it. */
-    read_text(root, "/proc/self/cgroup", text, sizeof(text));
+    sysfile_text(root, "/proc/self/cgroup", text, sizeof(text));
     for (size_t i = 0; i < ARRAY_SIZE(words); i++)
         if (strstr(text, words[i]))
             return found(host, words[i]);
 }
-
-/* -- hypervisor -- */
 
 struct sign {
     const char *word;
@@ -110,7 +77,7 @@ static bool has_hypervisor_flag(const char *root)
 {
     char text[8192];
 
-    read_text(root, "/proc/cpuinfo", text, sizeof(text));
+    sysfile_text(root, "/proc/cpuinfo", text, sizeof(text));
     return strstr(text, " hypervisor") != NULL;
 }
 
@@ -129,22 +96,30 @@ static const char *virt_by_firmware(const char *root)
     char text[256];
     const char *virt = NULL;
 
-    if (read_text(root, "/sys/class/dmi/id/sys_vendor", text, sizeof(text)))
+    if (sysfile_text(root, "/sys/class/dmi/id/sys_vendor", text, sizeof(text)))
         virt = match(text, signs, ARRAY_SIZE(signs));
-    if (!virt &&
-        read_text(root, "/sys/class/dmi/id/product_name", text, sizeof(text)))
+    if (!virt && sysfile_text(root, "/sys/class/dmi/id/product_name", text,
+                              sizeof(text)))
         virt = match(text, signs, ARRAY_SIZE(signs));
     return virt;
 }
 
-/* Firecracker is KVM without firmware tables and with ACPI's own name. */
+/*
+ * Firecracker is KVM without firmware tables. Its ACPI tables carry its name,
+ * for root; its disks and cards are on the command line where it has no PCI.
+ */
 static bool is_firecracker(const char *root)
 {
     char text[2048];
 
-    read_text(root, "/proc/cmdline", text, sizeof(text));
-    return !exists(root, "/sys/class/dmi/id/sys_vendor") &&
-           (strstr(text, "virtio_mmio.device") || strstr(text, "pci=off"));
+    if (sysfile_exists(root, "/sys/class/dmi/id/sys_vendor"))
+        return false;
+    memset(text, 0, 32);
+    sysfile_text(root, "/sys/firmware/acpi/tables/FACP", text, sizeof(text));
+    if (memcmp(text + 10, "FIRECK", 6) == 0)
+        return true;
+    sysfile_text(root, "/proc/cmdline", text, sizeof(text));
+    return strstr(text, "virtio_mmio.device") || strstr(text, "pci=off");
 }
 
 static const char *find_virt(const char *root)
@@ -154,7 +129,7 @@ static const char *find_virt(const char *root)
 
     if (virt && strcmp(virt, "none") == 0 && !guest)
         return virt;
-    if (exists(root, "/sys/hypervisor/type"))
+    if (sysfile_exists(root, "/sys/hypervisor/type"))
         return "xen";
     if (is_firecracker(root) && guest)
         return "firecracker";
@@ -164,17 +139,19 @@ static const char *find_virt(const char *root)
     if (virt)
         return virt;
     /* ARM has no such flag: absence of a sign proves nothing there. */
-    return !guest && exists(root, "/sys/class/dmi/id/sys_vendor") ? "none"
-                                                                  : "unknown";
+    return !guest && sysfile_exists(root, "/sys/class/dmi/id/sys_vendor")
+               ? "none"
+               : "unknown";
 }
 
 void host_read(const char *root, struct host *ret_host)
 {
     struct host host = {0};
 
-    read_text(root, "/proc/sys/kernel/hostname", host.name, sizeof(host.name));
-    read_text(root, "/proc/sys/kernel/osrelease", host.kernel,
-              sizeof(host.kernel));
+    sysfile_text(root, "/proc/sys/kernel/hostname", host.name,
+                 sizeof(host.name));
+    sysfile_text(root, "/proc/sys/kernel/osrelease", host.kernel,
+                 sizeof(host.kernel));
     snprintf(host.virt, sizeof(host.virt), "%s", find_virt(root));
     find_container(root, &host);
     *ret_host = host;
