@@ -14,11 +14,13 @@ struct http_head {
     struct bytes window; /* of it, what the current line may take */
     size_t line_max;     /* where its CR may stand at the latest */
     const struct http_scan *scan;
-    const struct http_limits *limits;
     struct http_parser *parser;
     struct http_request *request;
     struct http_field *fields;
     uint32_t max_fields;
+    uint32_t flags;    /* of the limits: HTTP_PERMIT_ ... */
+    size_t line_room;  /* bytes a request line may have before its CRLF */
+    size_t field_room; /* and a field with all its lines */
 };
 
 static inline struct http_span http_head_span(size_t from, size_t to)

@@ -36,7 +36,7 @@ static bool has_lower(struct bytes text)
 static bool take_method(struct http_head *head, size_t start, size_t end)
 {
     struct http_request *request = head->request;
-    uint32_t flags = head->limits->flags;
+    uint32_t flags = head->flags;
     struct bytes text;
     bool lower;
 
@@ -200,15 +200,14 @@ static enum http_error take_version(struct http_head *head, size_t start,
 
     request->version = http_head_span(start, end);
     text = http_head_text(head, request->version);
-    if (memchr(text.p, ' ', text.n))
-        return HTTP_ERROR_REQUEST_LINE;
     if (text.n != 8 || memcmp(text.p, "HTTP/", 5) != 0 ||
         !http_is_digit(text.p[5]) || text.p[6] != '.' ||
         !http_is_digit(text.p[7]))
-        return HTTP_ERROR_VERSION;
+        return memchr(text.p, ' ', text.n) ? HTTP_ERROR_REQUEST_LINE
+                                           : HTTP_ERROR_VERSION;
     if (text.p[5] == '1')
         request->version_minor = (uint8_t)(text.p[7] - '0');
-    else if (head->limits->flags & HTTP_PERMIT_ANY_VERSION)
+    else if (head->flags & HTTP_PERMIT_ANY_VERSION)
         request->version_minor = text.p[5] != '0';
     else
         return HTTP_ERROR_VERSION_UNSUPPORTED;

@@ -3,7 +3,6 @@
 
 #define LONGEST 25
 
-/* Spellings padded with zeros, so that words of them may be compared. */
 static const char spellings[HTTP_NAME_COUNT][LONGEST + 7] = {
 #define X(id, spelling, key) [HTTP_NAME_##id] = spelling,
     HTTP_NAMES(X)
@@ -72,35 +71,55 @@ static const uint8_t candidates[LONGEST + 1][32] = {
 };
 #undef AT
 
-/* True if the eight bytes differ from the spelling in letters' case at most. */
-static inline bool same_word(const char *name, const char *spelling)
+/*
+ * True if a word differs from the spelling's in the case of letters at most.
+ * In a spelling only letters have bit 6, and only they may differ, in bit 5:
+ * so CR, which is '-' but for that bit, is not taken for it.
+ */
+static inline bool same_word(uint64_t word, uint64_t spelling)
 {
-    const uint64_t bit6 = 0x4040404040404040;
+    return ((word ^ spelling) & ~((spelling & 0x4040404040404040) >> 1)) == 0;
+}
+
+static inline bool same_8(const char *name, const char *spelling)
+{
     uint64_t a;
     uint64_t b;
 
     memcpy(&a, name, sizeof(a));
     memcpy(&b, spelling, sizeof(b));
-    /* In a spelling only letters have bit 6, and only they may differ, in
-     * bit 5: the same bits of '-' are compared, so CR is not taken for it. */
-    return ((a ^ b) & ~((b & bit6) >> 1)) == 0;
+    return same_word(a, b);
 }
 
+static inline bool same_4(const char *name, const char *spelling)
+{
+    uint32_t a;
+    uint32_t b;
+
+    memcpy(&a, name, sizeof(a));
+    memcpy(&b, spelling, sizeof(b));
+    return same_word(a, b);
+}
+
+/* The last word of a name overlaps the one before. */
 static bool same_name(const char *name, const char *spelling, size_t n)
 {
-    char word[8] = {0};
     size_t i;
 
-    if (n < 8) {
-        for (i = 0; i < n; i++)
-            word[i] = name[i];
-        return same_word(word, spelling);
+    if (n >= 8) {
+        for (i = 0; i + 8 < n; i += 8) {
+            if (!same_8(name + i, spelling + i))
+                return false;
+        }
+        return same_8(name + n - 8, spelling + n - 8);
     }
-    for (i = 0; i + 8 <= n; i += 8) {
-        if (!same_word(name + i, spelling + i))
+    if (n >= 4)
+        return same_4(name, spelling) && same_4(name + n - 4, spelling + n - 4);
+    for (i = 0; i < n; i++) {
+        if (!same_word((uint8_t)name[i], (uint8_t)spelling[i]))
             return false;
     }
-    return same_word(name + n - 8, spelling + n - 8);
+    return true;
 }
 
 enum http_name http_name_find(struct bytes name)

@@ -25,10 +25,10 @@ static struct bytes trim(struct bytes text)
     return text;
 }
 
-/* A line begins at start and may have limit bytes before its CRLF. */
-static void open_window(struct http_head *head, size_t start, size_t limit)
+/* A line begins at start and may have room bytes before its CRLF. */
+static void open_window(struct http_head *head, size_t start, size_t room)
 {
-    head->line_max = start + limit;
+    head->line_max = start + room;
     head->window.p = head->data.p;
     head->window.n = min_u64(head->data.n, head->line_max + 1);
 }
@@ -162,7 +162,7 @@ static enum http_error take_name(struct http_head *head,
                                  struct http_field *field)
 {
     struct bytes name = {head->data.p + field->name_off, field->name_len};
-    uint32_t flags = head->limits->flags;
+    uint32_t flags = head->flags;
 
     field->flags = 0;
     field->name_id = (uint8_t)http_name_find(name);
@@ -183,7 +183,7 @@ static int parse_name(struct http_head *head, size_t start,
     size_t pos = head->scan->token(window, start);
     size_t len = pos - start;
 
-    if (head->limits->flags & HTTP_STRIP_NAME_SPACES)
+    if (head->flags & HTTP_STRIP_NAME_SPACES)
         pos = skip_blanks(window, pos);
     if (pos == window.n)
         return http_head_short(head, HTTP_ERROR_FIELD_LIMIT);
@@ -217,15 +217,14 @@ static int parse_value(struct http_head *head, size_t start,
 static int parse_field(struct http_head *head, size_t start)
 {
     struct http_parser *parser = head->parser;
-    uint32_t fields = head->limits->fields;
     struct http_field *field = head->fields + parser->fields;
     struct http_span value;
     enum http_error error;
     int next;
 
-    if ((fields && parser->fields >= fields) ||
-        parser->fields >= head->max_fields)
+    if (parser->fields >= head->max_fields)
         return -HTTP_ERROR_FIELDS_LIMIT;
+    open_window(head, start, head->field_room);
     next = parse_name(head, start, field);
     if (next <= 0)
         return next;
@@ -267,8 +266,9 @@ static int parse_fold(struct http_head *head, size_t start)
     if (head->parser->fields == 0)
         return -HTTP_ERROR_FIELD_NAME;
     field = head->fields + head->parser->fields - 1;
-    if (!(head->limits->flags & HTTP_PERMIT_OBS_FOLD) || !may_fold(field))
+    if (!(head->flags & HTTP_PERMIT_OBS_FOLD) || !may_fold(field))
         return -HTTP_ERROR_OBS_FOLD;
+    open_window(head, field->name_off, head->field_room);
     next = parse_value(head, start, &more);
     if (next <= 0 || more.len == 0)
         return next;
@@ -314,86 +314,80 @@ static int finish(struct http_head *head, int head_len)
     return head_len;
 }
 
-/* Where the field starts that the line at next belongs to. */
-static size_t field_start(const struct http_head *head, size_t next)
+/* The request line. Returns the offset of the first field, 0 or -error. */
+static int parse_first_line(struct http_head *head)
 {
-    uint32_t fields = head->parser->fields;
+    struct http_parser *parser = head->parser;
+    int next;
 
-    if (fields > 0 && http_is_blank(head->data.p[next]))
-        return head->fields[fields - 1].name_off;
+    /* RFC 9112 2.2: some clients end a body with a CRLF too many. */
+    if (parser->next == 0 && head->data.p[0] == '\r') {
+        next = http_head_line_end(head, 0, HTTP_ERROR_REQUEST_LINE);
+        if (next <= 0)
+            return next;
+        parser->next = (uint32_t)next;
+    }
+    open_window(head, parser->next, head->line_room);
+    next = http_line_parse(head, parser->next);
+    if (next > 0) {
+        parser->next = (uint32_t)next;
+        parser->flags |= SEEN_LINE;
+    }
     return next;
 }
 
-static void open_line(struct http_head *head)
+/* The lines from parser->next on. Returns the head's length, 0 or -error. */
+static int parse_fields(struct http_head *head)
 {
-    size_t next = head->parser->next;
-    uint32_t limit;
+    struct http_parser *parser = head->parser;
 
-    if (!(head->parser->flags & SEEN_LINE)) {
-        limit = head->limits->line_bytes;
-        open_window(head, next, limit ? limit : INT32_MAX);
-        return;
+    while (parser->next < head->data.n) {
+        size_t start = parser->next;
+        char c = head->data.p[start];
+        int next;
+
+        if (c == '\r') {
+            next = http_head_line_end(head, start, HTTP_ERROR_FIELD_NAME);
+            return next > 0 ? finish(head, next) : next;
+        }
+        next = http_is_blank(c) ? parse_fold(head, start)
+                                : parse_field(head, start);
+        if (next <= 0)
+            return next;
+        parser->next = (uint32_t)next;
     }
-    limit = head->limits->field_bytes;
-    limit = limit == 0 ? INT32_MAX : limit > 2 ? limit - 2 : 0;
-    open_window(head, field_start(head, next), limit);
-}
-
-/* Returns the offset of the next line, 0 or -error. */
-static int parse_line(struct http_head *head)
-{
-    size_t next = head->parser->next;
-    char c = head->data.p[next];
-    int result;
-
-    open_line(head);
-    if (!(head->parser->flags & SEEN_LINE)) {
-        /* RFC 9112 2.2: some clients end a body with a CRLF too many. */
-        if (c == '\r' && next == 0)
-            return http_head_line_end(head, next, HTTP_ERROR_REQUEST_LINE);
-        result = http_line_parse(head, next);
-        if (result > 0)
-            head->parser->flags |= SEEN_LINE;
-        return result;
-    }
-    if (http_is_blank(c))
-        return parse_fold(head, next);
-    return parse_field(head, next);
+    return 0;
 }
 
 /*
  * A line that was there in part is looked at again when its end has come, or
  * too much of it: a peer who sends it byte by byte costs no more than others.
  */
-static bool is_due(struct http_head *head)
+static bool is_due(const struct http_head *head)
 {
-    uint32_t seen = head->parser->seen;
+    const struct http_parser *parser = head->parser;
+    size_t room = head->line_room;
 
-    if (memchr(head->data.p + seen, '\n', head->data.n - seen))
-        return true;
-    open_line(head);
-    return head->window.n > head->line_max;
+    if (parser->flags & SEEN_LINE)
+        room = head->field_room;
+    return head->data.n > parser->next + room ||
+           memchr(head->data.p + parser->seen, '\n',
+                  head->data.n - parser->seen);
 }
 
 static int parse_lines(struct http_head *head)
 {
     struct http_parser *parser = head->parser;
-    const char *p = head->data.p;
-    int next;
+    int result;
 
-    while (parser->next < head->data.n) {
-        bool last = (parser->flags & SEEN_LINE) && p[parser->next] == '\r';
-
-        next = last ? http_head_line_end(head, parser->next,
-                                         HTTP_ERROR_FIELD_NAME)
-                    : parse_line(head);
-        if (next <= 0)
-            return next;
-        parser->next = (uint32_t)next;
-        if (last)
-            return finish(head, next);
+    if (head->data.n == 0 || (parser->seen > parser->next && !is_due(head)))
+        return 0;
+    if (!(parser->flags & SEEN_LINE)) {
+        result = parse_first_line(head);
+        if (result <= 0)
+            return result;
     }
-    return 0;
+    return parse_fields(head);
 }
 
 int http_parse(struct http_parser *parser, const struct http_limits *limits,
@@ -403,21 +397,24 @@ int http_parse(struct http_parser *parser, const struct http_limits *limits,
     struct http_head head = {
         .data = data,
         .scan = http_scan_get(),
-        .limits = limits,
+        .flags = limits->flags,
         .parser = parser,
         .request = request,
         .fields = fields,
         .max_fields = max_fields,
+        .line_room = limits->line_bytes ? limits->line_bytes : INT32_MAX,
+        .field_room = INT32_MAX,
     };
     int result;
 
     must(data.n <= INT32_MAX && data.n >= parser->seen);
+    if (limits->fields && limits->fields < max_fields)
+        head.max_fields = limits->fields;
+    if (limits->field_bytes)
+        head.field_room = max_u64(limits->field_bytes, 2) - 2;
     if (parser->seen == 0)
         *request = (struct http_request){0};
-    if (parser->seen > parser->next && !is_due(&head))
-        result = 0;
-    else
-        result = parse_lines(&head);
+    result = parse_lines(&head);
     if (result == 0)
         parser->seen = (uint32_t)data.n;
     return result;

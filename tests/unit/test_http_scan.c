@@ -23,36 +23,47 @@ static scan_fn *scan_fn_of(const struct http_scan *scan, int kind)
     return kind == 0 ? scan->token : kind == 1 ? scan->value : scan->target;
 }
 
+static const struct http_scan *scan_named(const char *name)
+{
+    return http_scan_use(name) < 0 ? NULL : http_scan_get();
+}
+
+/* A block of n bytes with c at one place, scanned from every 5th position. */
+static void compare(const struct http_scan *scan, size_t n, size_t at, char c)
+{
+    const struct http_scan *scalar = scan_named("scalar");
+    struct bytes data;
+    char *p = malloc(n);
+
+    assert_non_null(p);
+    memset(p, 'a', n);
+    p[at] = c;
+    data = (struct bytes){p, n};
+    for (int kind = 0; kind < 3; kind++) {
+        for (size_t pos = at % 5; pos <= n; pos += 5)
+            assert_int_equal(scan_fn_of(scan, kind)(data, pos),
+                             scan_fn_of(scalar, kind)(data, pos));
+    }
+    free(p);
+}
+
 /* Each byte value at each place of blocks around the vector widths. */
 static void test_scanners(void **state)
 {
-    static const size_t sizes[] = {1, 2, 15, 16, 17, 31, 32, 33, 63, 64, 65};
+    static const size_t sizes[] = {1, 15, 16, 17, 31, 32, 33, 65};
 
     (void)state;
     for (size_t s = 0; s < ARRAY_SIZE(scanners); s++) {
-        if (http_scan_use(scanners[s]) < 0) {
+        const struct http_scan *scan = scan_named(scanners[s]);
+
+        if (!scan) {
             print_message("SKIPPED: this CPU has no %s\n", scanners[s]);
             continue;
         }
         assert_string_equal(http_scan_name(), scanners[s]);
-        for (size_t i = 0; i < ARRAY_SIZE(sizes) * 256 * 3; i++) {
-            size_t n = sizes[i / 768];
-            char *p = malloc(n);
-            scan_fn *now = scan_fn_of(http_scan_get(), (int)(i % 3));
-            scan_fn *want;
-
-            assert_non_null(p);
-            http_scan_use("scalar");
-            want = scan_fn_of(http_scan_get(), (int)(i % 3));
-            for (size_t at = 0; at < n; at++) {
-                memset(p, 'a', n);
-                p[at] = (char)(i / 3 % 256);
-                for (size_t pos = 0; pos <= n; pos++)
-                    assert_int_equal(now((struct bytes){p, n}, pos),
-                                     want((struct bytes){p, n}, pos));
-            }
-            free(p);
-            http_scan_use(scanners[s]);
+        for (size_t i = 0; i < ARRAY_SIZE(sizes); i++) {
+            for (size_t at = 0; at < sizes[i] * 256; at++)
+                compare(scan, sizes[i], at / 256, (char)(at % 256));
         }
     }
     assert_int_equal(http_scan_use("none"), -ENOTSUP);
