@@ -1,0 +1,238 @@
+/* SPDX-License-Identifier: MIT */
+#include "cmdline.h"
+
+#include <ctype.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct parser {
+    struct config *config;
+    struct config_error *error;
+    enum config_source source;
+    int argc;
+    char **argv;
+    int at;          /* the next word */
+    uint32_t words;  /* arguments that are no flags, so far */
+    bool flags_over; /* "--" was seen */
+};
+
+/* A flag's name and the value stuck to it, if any. */
+struct flag {
+    const char *name;
+    size_t len;
+    const char *value;
+};
+
+/* The next flag of a row's list; NULL at the end. */
+static const char *flag_next(const char *flags, size_t *ret_len)
+{
+    flags += strspn(flags, " ");
+    *ret_len = strcspn(flags, " ");
+    return *ret_len > 0 ? flags : NULL;
+}
+
+static bool row_has(const struct config_row *row, const struct flag *flag,
+                    bool prefix)
+{
+    const char *p = row->flags;
+    size_t len;
+
+    while ((p = flag_next(p, &len)) != NULL) {
+        bool fits = prefix ? len >= flag->len && p[1] == '-'
+                           : len == flag->len;
+
+        if (fits && strncmp(p, flag->name, flag->len) == 0)
+            return true;
+        p += len;
+    }
+    return false;
+}
+
+/* The long name of the flag that fits the prefix. */
+static void candidate_add(char *list, size_t size, const struct config_row *row)
+{
+    const char *p = strstr(row->flags, "--");
+    size_t n = strlen(list);
+
+    snprintf(list + n, size - n, "%s%.*s", n > 0 ? ", " : "",
+             p != NULL ? (int)strcspn(p, " ") : 0, p != NULL ? p : "");
+}
+
+static int prefix_find(struct parser *parser, const struct flag *flag,
+                       enum config_setting *ret_setting)
+{
+    char candidates[256] = "";
+    uint32_t found = 0;
+
+    for (uint32_t i = 0; i < CONFIG_SETTINGS; i++) {
+        if (!row_has(config_row(i), flag, true) || config_row(i)->help == NULL)
+            continue;
+        candidate_add(candidates, sizeof(candidates), config_row(i));
+        *ret_setting = i;
+        found++;
+    }
+    if (found == 1)
+        return 0;
+    if (found > 1)
+        return config_fail(parser->error, 2,
+                           "ambiguous option: %.*s could match %s",
+                           (int)flag->len, flag->name, candidates);
+    return config_fail(parser->error, 2, "unrecognized arguments: %s",
+                       flag->name);
+}
+
+static int flag_find(struct parser *parser, const struct flag *flag,
+                     enum config_setting *ret_setting)
+{
+    for (uint32_t i = 0; i < CONFIG_SETTINGS; i++) {
+        if (row_has(config_row(i), flag, false)) {
+            *ret_setting = i;
+            return 0;
+        }
+    }
+    if (flag->len > 2 && flag->name[1] == '-')
+        return prefix_find(parser, flag, ret_setting);
+    return config_fail(parser->error, 2, "unrecognized arguments: %s",
+                       flag->name);
+}
+
+/* "--name=value", "-w4"; the dashes belong to the name. */
+static struct flag flag_split(const char *word)
+{
+    struct flag flag = {word, strlen(word), NULL};
+
+    if (word[1] != '-') {
+        flag.len = 2;
+        if (word[2] != '\0')
+            flag.value = word[2] == '=' ? word + 3 : word + 2;
+    } else if (strchr(word, '=') != NULL) {
+        flag.len = strcspn(word, "=");
+        flag.value = word + flag.len + 1;
+    }
+    return flag;
+}
+
+/* argparse: a dash, a negative number or a word with blanks is a value. */
+static bool is_value(const char *word)
+{
+    if (word[0] != '-' || word[1] == '\0' || strchr(word, ' ') != NULL)
+        return true;
+    return strspn(word + 1, "0123456789.") == strlen(word + 1);
+}
+
+static int fail_flag(struct parser *parser, const struct config_row *row,
+                     const char *text, const char *value)
+{
+    char name[64];
+
+    config_flags_name(row, name);
+    return config_fail(parser->error, 2, "argument %s: %s%s", name, text,
+                       value);
+}
+
+static int flag_take(struct parser *parser, const char *word)
+{
+    struct flag flag = flag_split(word);
+    const struct config_row *row;
+    enum config_setting setting = 0;
+    int err = flag_find(parser, &flag, &setting);
+
+    if (err < 0)
+        return err;
+    row = config_row(setting);
+    if (row->kind == CONFIG_BOOL || row->kind == CONFIG_ACTION) {
+        if (flag.value != NULL)
+            return fail_flag(parser, row, "ignored explicit argument ",
+                             flag.value);
+        flag.value = "true";
+    } else if (flag.value == NULL) {
+        if (parser->at == parser->argc || !is_value(parser->argv[parser->at]))
+            return fail_flag(parser, row, "expected one argument", "");
+        flag.value = parser->argv[parser->at++];
+    }
+    return config_set(parser->config, setting, flag.value, parser->source,
+                      parser->error);
+}
+
+static int word_take(struct parser *parser, const char *word)
+{
+    if (parser->words++ > 0)
+        return config_fail(parser->error, 2, "unrecognized arguments: %s",
+                           word);
+    if (parser->source == CONFIG_FROM_CMD_ARGS)
+        return 0;
+    return config_set(parser->config, CONFIG_AT_wsgi_app, word, parser->source,
+                      parser->error);
+}
+
+int cmdline_parse(struct config *config, int argc, char **argv,
+                  enum config_source source, struct config_error *error)
+{
+    struct parser parser = {config, error, source, argc, argv, 1, 0, false};
+    int err = 0;
+
+    while (parser.at < argc && err == 0) {
+        const char *word = argv[parser.at++];
+
+        if (parser.flags_over || is_value(word))
+            err = word_take(&parser, word);
+        else if (strcmp(word, "--") == 0)
+            parser.flags_over = true;
+        else
+            err = flag_take(&parser, word);
+    }
+    return err;
+}
+
+/* One word of a shell line, unquoted in place; NULL at the end. */
+static char *shell_word(char **line, bool *ret_open)
+{
+    char *from = *line + strspn(*line, " \t\r\n");
+    char *to = from;
+    char *word = from;
+    char quote = '\0';
+
+    if (*from == '\0')
+        return NULL;
+    for (; *from != '\0'; from++) {
+        if (quote == '\0' && isspace((unsigned char)*from))
+            break;
+        if (*from == '\\' && quote != '\'' && from[1] != '\0')
+            *to++ = *++from;
+        else if (quote == '\0' && (*from == '\'' || *from == '"'))
+            quote = *from;
+        else if (quote != '\0' && *from == quote)
+            quote = '\0';
+        else
+            *to++ = *from;
+    }
+    *line = *from != '\0' ? from + 1 : from;
+    *to = '\0';
+    *ret_open = quote != '\0';
+    return word;
+}
+
+int cmdline_parse_text(struct config *config, const char *text,
+                       struct config_error *error)
+{
+    char *copy = strdup(text);
+    char **argv = calloc(strlen(text) + 2, sizeof(*argv));
+    char *line = copy;
+    bool open = false;
+    int argc = 1;
+    int err;
+
+    if (copy == NULL || argv == NULL)
+        err = config_fail(error, 1, "out of memory");
+    else {
+        while ((argv[argc] = shell_word(&line, &open)) != NULL)
+            argc++;
+        err = open ? config_fail(error, 1, "No closing quotation in "
+                                           "GUNICORN_CMD_ARGS")
+                   : cmdline_parse(config, argc, argv, CONFIG_FROM_CMD_ARGS,
+                                   error);
+    }
+    free(argv);
+    free(copy);
+    return err;
+}

@@ -1,0 +1,265 @@
+/* SPDX-License-Identifier: MIT */
+#include "config.h"
+
+#include "cmdline.h"
+#include "config_rule.h"
+
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+static const struct config_row rows[CONFIG_SETTINGS] = {
+#define SETTING(name, kind, flags, metavar, value, rule, help)                 \
+    [CONFIG_AT_##name] = {#name, CONFIG_##kind, flags, metavar,                \
+                          value, rule,          help},
+#include "workers/settings.def"
+};
+
+static const size_t offsets[CONFIG_SETTINGS] = {
+#define SETTING(name, kind, flags, metavar, value, rule, help)                 \
+    [CONFIG_AT_##name] = offsetof(struct config, name),
+#include "workers/settings.def"
+};
+
+const struct config_row *config_row(enum config_setting setting)
+{
+    return &rows[setting];
+}
+
+const void *config_value(const struct config *config,
+                         enum config_setting setting)
+{
+    return (const char *)config + offsets[setting];
+}
+
+static void *value_at(struct config *config, enum config_setting setting)
+{
+    return (char *)config + offsets[setting];
+}
+
+int config_fail(struct config_error *error, int exit_code, const char *fmt,
+                ...)
+{
+    va_list args;
+
+    error->exit_code = exit_code;
+    va_start(args, fmt);
+    vsnprintf(error->text, sizeof(error->text), fmt, args);
+    va_end(args);
+    return -EINVAL;
+}
+
+static int out_of_memory(struct config_error *error)
+{
+    return config_fail(error, 1, "out of memory");
+}
+
+void config_flags_name(const struct config_row *row, char out[64])
+{
+    size_t n = 0;
+
+    for (const char *p = row->flags; *p != '\0' && n < 63; p++)
+        out[n++] = *p == ' ' ? '/' : *p;
+    out[n] = '\0';
+}
+
+static int not_a_number(const struct config_row *row, const char *text,
+                        enum config_source source, struct config_error *error)
+{
+    const char *type = row->kind == CONFIG_OCTAL ? "auto_int" : "int";
+    char name[64];
+
+    if (source != CONFIG_FROM_CMD_ARGS && source != CONFIG_FROM_COMMAND_LINE)
+        return config_fail(error, 1, "Invalid value for %s: %s", row->name,
+                           text);
+    config_flags_name(row, name);
+    return config_fail(error, 2, "argument %s: invalid %s value: '%s'", name,
+                       type, text);
+}
+
+/* Numbers as Python's int() takes them; 022 and 0o22 only where octal. */
+static int number_parse(const struct config_row *row, const char *text,
+                        enum config_source source, struct config_error *error,
+                        uint64_t *ret_number)
+{
+    bool octal = row->kind == CONFIG_OCTAL;
+    const char *digits = text;
+    long long number;
+    char *end;
+    int base = octal ? 0 : 10;
+
+    if (octal && strncasecmp(text, "0o", 2) == 0) {
+        digits = text + 2;
+        base = 8;
+    }
+    errno = 0;
+    number = strtoll(digits, &end, base);
+    if (errno != 0 || end == digits || *end != '\0')
+        return not_a_number(row, text, source, error);
+    if (number < 0)
+        return config_fail(error, 1, "Value must be positive: %lld", number);
+    *ret_number = (uint64_t)number;
+    return 0;
+}
+
+static int bool_parse(const char *text, struct config_error *error,
+                      bool *ret_value)
+{
+    if (strcasecmp(text, "true") == 0)
+        *ret_value = true;
+    else if (strcasecmp(text, "false") == 0)
+        *ret_value = false;
+    else
+        return config_fail(error, 1, "Invalid boolean: %s", text);
+    return 0;
+}
+
+static int string_set(char **value, const char *text,
+                      struct config_error *error)
+{
+    char *copy = strdup(text);
+
+    if (copy == NULL)
+        return out_of_memory(error);
+    free(*value);
+    *value = copy;
+    return 0;
+}
+
+static void list_done(struct config_list *list)
+{
+    for (size_t i = 0; i < list->count; i++)
+        free(list->items[i]);
+    free(list->items);
+    *list = (struct config_list){NULL, 0};
+}
+
+static int list_add(struct config_list *list, const char *text,
+                    struct config_error *error)
+{
+    char **items =
+        reallocarray(list->items, list->count + 1, sizeof(*items));
+
+    if (items == NULL)
+        return out_of_memory(error);
+    list->items = items;
+    items[list->count] = strdup(text);
+    if (items[list->count] == NULL)
+        return out_of_memory(error);
+    list->count++;
+    return 0;
+}
+
+static int value_set(struct config *config, enum config_setting setting,
+                     const char *text, enum config_source source,
+                     struct config_error *error)
+{
+    void *value = value_at(config, setting);
+
+    switch (rows[setting].kind) {
+    case CONFIG_INT:
+    case CONFIG_OCTAL:
+        return number_parse(&rows[setting], text, source, error, value);
+    case CONFIG_BOOL:
+    case CONFIG_ACTION:
+        return bool_parse(text, error, value);
+    case CONFIG_STRING:
+        return string_set(value, text, error);
+    case CONFIG_LIST:
+        if (config->source[setting] != source)
+            list_done(value);
+        return list_add(value, text, error);
+    }
+    return -EINVAL;
+}
+
+int config_set(struct config *config, enum config_setting setting,
+               const char *text, enum config_source source,
+               struct config_error *error)
+{
+    const struct config_row *row = &rows[setting];
+    int err;
+
+    if (config->source[setting] > source)
+        return 0;
+    err = value_set(config, setting, text, source, error);
+    /* An empty string takes a setting back, whatever its rule. */
+    if (err == 0 && row->rule != NULL && text[0] != '\0')
+        err = row->rule(text, error);
+    if (err == 0)
+        config->source[setting] = source;
+    return err;
+}
+
+int config_defaults(struct config *config, struct config_error *error)
+{
+    int err = 0;
+
+    memset(config, 0, sizeof(*config));
+    for (uint32_t i = 0; i < CONFIG_SETTINGS && err == 0; i++) {
+        const char *text = rows[i].value;
+
+        if (rows[i].kind == CONFIG_ACTION)
+            text = "false";
+        err = config_set(config, i, text, CONFIG_FROM_DEFAULT, error);
+    }
+    return err;
+}
+
+static int environment_set(struct config *config,
+                           const struct config_input *input,
+                           struct config_error *error)
+{
+    char bind[280];
+    int err = 0;
+
+    if (input->port != NULL && input->port[0] != '\0') {
+        snprintf(bind, sizeof(bind), "0.0.0.0:%s", input->port);
+        err = config_set(config, CONFIG_AT_bind, bind, CONFIG_FROM_ENVIRONMENT,
+                         error);
+    }
+    if (err == 0 && input->web_concurrency != NULL &&
+        input->web_concurrency[0] != '\0')
+        err = config_set(config, CONFIG_AT_workers, input->web_concurrency,
+                         CONFIG_FROM_ENVIRONMENT, error);
+    return err;
+}
+
+/* What depends on several settings, once all are known. */
+static int config_settle(struct config *config, struct config_error *error)
+{
+    if (config->threads == 0)
+        config->threads = 1;
+    if (config->threads > 1 && strcmp(config->worker_class, "sync") == 0)
+        return string_set(&config->worker_class, "gthread", error);
+    return 0;
+}
+
+int config_load(struct config *config, const struct config_input *input,
+                struct config_error *error)
+{
+    int err = config_defaults(config, error);
+
+    if (err == 0)
+        err = environment_set(config, input, error);
+    if (err == 0 && input->cmd_args != NULL)
+        err = cmdline_parse_text(config, input->cmd_args, error);
+    if (err == 0)
+        err = cmdline_parse(config, input->argc, input->argv,
+                            CONFIG_FROM_COMMAND_LINE, error);
+    if (err == 0)
+        err = config_settle(config, error);
+    return err;
+}
+
+void config_done(struct config *config)
+{
+    for (uint32_t i = 0; i < CONFIG_SETTINGS; i++) {
+        if (rows[i].kind == CONFIG_LIST)
+            list_done(value_at(config, i));
+        if (rows[i].kind == CONFIG_STRING)
+            free(*(char **)value_at(config, i));
+    }
+    memset(config, 0, sizeof(*config));
+}

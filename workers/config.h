@@ -1,0 +1,124 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * config - the settings: from their table (settings.def), the environment,
+ * GUNICORN_CMD_ARGS and the command line, each overriding those before it.
+ *
+ * Names, flags, abbreviations and exit codes are those of Gunicorn, whose
+ * command line is parsed by argparse. Belongs to the master; interpreters see
+ * a copy on the board. Nothing here opens, binds or changes anything.
+ */
+#ifndef GCORN_WORKERS_CONFIG_H
+#define GCORN_WORKERS_CONFIG_H
+
+#include "core/base.h"
+
+#include <stdio.h>
+
+struct config_list {
+    char **items;
+    size_t count;
+};
+
+/* INT and OCTAL are numbers, an empty STRING is "not given". */
+#define CONFIG_FIELD_INT uint64_t
+#define CONFIG_FIELD_OCTAL uint64_t
+#define CONFIG_FIELD_BOOL bool
+#define CONFIG_FIELD_STRING char *
+#define CONFIG_FIELD_LIST struct config_list
+#define CONFIG_FIELD_ACTION bool
+
+enum config_kind {
+    CONFIG_INT,
+    CONFIG_OCTAL,
+    CONFIG_BOOL,
+    CONFIG_STRING,
+    CONFIG_LIST,
+    CONFIG_ACTION,
+};
+
+enum config_setting {
+#define SETTING(name, kind, flags, metavar, value, rule, help) CONFIG_AT_##name,
+#include "workers/settings.def"
+    CONFIG_SETTINGS,
+};
+
+/* Who said it, from weak to strong. A weaker source never overrides. */
+enum config_source {
+    CONFIG_FROM_DEFAULT,
+    CONFIG_FROM_ENVIRONMENT, /* PORT, WEB_CONCURRENCY */
+    CONFIG_FROM_FILE,
+    CONFIG_FROM_CMD_ARGS, /* GUNICORN_CMD_ARGS */
+    CONFIG_FROM_COMMAND_LINE,
+};
+
+struct config {
+#define SETTING(name, kind, flags, metavar, value, rule, help)                 \
+    CONFIG_FIELD_##kind name;
+#include "workers/settings.def"
+    enum config_source source[CONFIG_SETTINGS];
+};
+
+/* A message for the operator and the exit code that goes with it. */
+struct config_error {
+    int exit_code; /* 2: usage; 1: everything else */
+    char text[512];
+};
+
+struct config_input {
+    int argc;
+    char **argv;
+    const char *port;            /* $PORT or NULL */
+    const char *web_concurrency; /* $WEB_CONCURRENCY or NULL */
+    const char *cmd_args;        /* $GUNICORN_CMD_ARGS or NULL */
+};
+
+/*
+ * Reads all sources. Returns 0, or -EINVAL with the error filled in. The
+ * config must be given to config_done() in both cases.
+ */
+int config_load(struct config *config, const struct config_input *input,
+                struct config_error *error);
+void config_done(struct config *config);
+
+/* What config_load() is made of; also for sources that come later. */
+int config_defaults(struct config *config, struct config_error *error);
+
+/*
+ * Sets one value from its text, unless a stronger source has set it already.
+ * The first value of a list replaces those of weaker sources, later ones of
+ * the same source are added.
+ */
+int config_set(struct config *config, enum config_setting setting,
+               const char *text, enum config_source source,
+               struct config_error *error);
+
+/* Fills the error and returns -EINVAL. */
+int config_fail(struct config_error *error, int exit_code, const char *fmt,
+                ...) printf_like(3, 4);
+
+/* The row of the table. */
+struct config_row {
+    const char *name;
+    enum config_kind kind;
+    const char *flags;
+    const char *metavar;
+    const char *value;
+    int (*rule)(const char *text, struct config_error *error);
+    const char *help;
+};
+
+const struct config_row *config_row(enum config_setting setting);
+
+/* "-w/--workers", as argparse names an argument. */
+void config_flags_name(const struct config_row *row, char out[64]);
+
+/* Where the value lies; its type is that of the row's kind. */
+const void *config_value(const struct config *config,
+                         enum config_setting setting);
+
+/* The values: for --print-config; lists in Python's form, "" is None. */
+void config_print(const struct config *config, FILE *to);
+void config_print_help(FILE *to);
+/* The table of README.md (Markdown) from the rows. */
+void config_print_table(FILE *to);
+#endif

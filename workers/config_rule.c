@@ -1,0 +1,101 @@
+/* SPDX-License-Identifier: MIT */
+#include "config_rule.h"
+
+#include "address.h"
+#include "core/board.h"
+#include "owner.h"
+#include "topology/plan.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#define WORKERS_MAX (BOARD_WORKERS_MAX - 24) /* leaves room for TTIN */
+#define THREADS_MAX 1024
+
+int rule_bind(const char *text, struct config_error *error)
+{
+    struct address address;
+
+    return address_parse(text, &address, error);
+}
+
+/* The text is a number already: the kind was checked before the rule. */
+static int at_most(const char *text, const char *name, unsigned long long max,
+                   struct config_error *error)
+{
+    if (strtoull(text, NULL, 10) <= max)
+        return 0;
+    return config_fail(error, 1, "Value for %s must be at most %llu: %s", name,
+                       max, text);
+}
+
+int rule_workers(const char *text, struct config_error *error)
+{
+    return at_most(text, "workers", WORKERS_MAX, error);
+}
+
+int rule_threads(const char *text, struct config_error *error)
+{
+    return at_most(text, "threads", THREADS_MAX, error);
+}
+
+int rule_worker_class(const char *text, struct config_error *error)
+{
+    if (strcmp(text, "sync") == 0 || strcmp(text, "gthread") == 0)
+        return 0;
+    return config_fail(error, 1,
+                       "class uri '%s' invalid or not found: this gcorn has "
+                       "sync and gthread",
+                       text);
+}
+
+int rule_chdir(const char *text, struct config_error *error)
+{
+    struct stat st;
+
+    if (stat(text, &st) == 0 && S_ISDIR(st.st_mode))
+        return 0;
+    return config_fail(error, 1, "can't chdir to '%s'", text);
+}
+
+int rule_pin(const char *text, struct config_error *error)
+{
+    enum plan_pin pin;
+
+    if (plan_pin_parse(text, &pin) == 0)
+        return 0;
+    return config_fail(error, 2,
+                       "argument --pin: invalid choice: '%s' (choose from "
+                       "auto, on, off, core, l3, node)",
+                       text);
+}
+
+int rule_io(const char *text, struct config_error *error)
+{
+    if (strcmp(text, "auto") == 0 || strcmp(text, "uring") == 0 ||
+        strcmp(text, "epoll") == 0)
+        return 0;
+    return config_fail(error, 2,
+                       "argument --io: invalid choice: '%s' (choose from "
+                       "auto, uring, epoll)",
+                       text);
+}
+
+int rule_user(const char *text, struct config_error *error)
+{
+    struct owner owner;
+
+    if (owner_find(&owner, text, "") == 0)
+        return 0;
+    return config_fail(error, 1, "No such user: '%s'", text);
+}
+
+int rule_group(const char *text, struct config_error *error)
+{
+    struct owner owner;
+
+    if (owner_find(&owner, "", text) == 0)
+        return 0;
+    return config_fail(error, 1, "No such group: '%s'", text);
+}

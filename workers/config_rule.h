@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * config_rule - what a setting's text must satisfy beyond its kind. Each
+ * returns 0, or -EINVAL with Gunicorn's message.
+ */
+#ifndef GCORN_WORKERS_CONFIG_RULE_H
+#define GCORN_WORKERS_CONFIG_RULE_H
+
+#include "workers/config.h"
+
+int rule_bind(const char *text, struct config_error *error);
+int rule_workers(const char *text, struct config_error *error);
+int rule_threads(const char *text, struct config_error *error);
+int rule_worker_class(const char *text, struct config_error *error);
+int rule_chdir(const char *text, struct config_error *error);
+int rule_pin(const char *text, struct config_error *error);
+int rule_io(const char *text, struct config_error *error);
+int rule_user(const char *text, struct config_error *error);
+int rule_group(const char *text, struct config_error *error);
+#endif

@@ -1,0 +1,261 @@
+/* SPDX-License-Identifier: MIT */
+#include "generation.h"
+
+#include "core/log.h"
+#include "core/template.h"
+#include "interp.h"
+#include "spawn.h"
+#include "stop.h"
+
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+/* Deaths by signal in a row, with nothing served ever, before giving up. */
+#define BOOT_DEATHS_MAX 5
+#define QUIT_NS (2 * NS_PER_S)
+
+const struct template *generation_wanted(const struct master *master)
+{
+    return master->trial.pid != 0 && master->trial.ready ? &master->trial
+                                                         : &master->current;
+}
+
+static void template_start(struct master *master, struct template *template)
+{
+    struct epoll_event event = {.events = EPOLLIN};
+    pid_t pid;
+
+    template->ready = false;
+    template->quitting = false;
+    template->kill_ns = 0;
+    pid = spawn_template(master, &template->fd);
+    if (pid < 0) {
+        log_error("Can't start the template: %s", strerror(-pid));
+        template->retry_ns =
+            master->now + master_backoff_ns(++template->failures);
+        return;
+    }
+    template->pid = pid;
+    event.data.fd = template->fd;
+    must(epoll_ctl(master->epoll_fd, EPOLL_CTL_ADD, template->fd, &event) ==
+         0);
+}
+
+static void template_close(struct template *template)
+{
+    if (template->fd >= 0)
+        close(template->fd);
+    template->fd = -1;
+    template->ready = false;
+}
+
+/* End of file on its socket is its order to quit. */
+static void template_quit(struct template *template, uint64_t kill_ns)
+{
+    template_close(template);
+    template->quitting = true;
+    template->kill_ns = kill_ns;
+}
+
+static void template_kill_overdue(struct master *master,
+                                  struct template *template)
+{
+    if (template->pid == 0 || template->kill_ns == 0)
+        return;
+    if (master->now < template->kill_ns) {
+        master_wake_at(master, template->kill_ns);
+        return;
+    }
+    kill(template->pid, SIGKILL);
+    template->kill_ns = 0;
+}
+
+/* What was told to quit moves aside; an earlier one has had its time. */
+static void retire(struct master *master, struct template *template)
+{
+    if (master->retired.pid != 0)
+        kill(master->retired.pid, SIGKILL);
+    template_quit(template, master->now + QUIT_NS);
+    master->retired = *template;
+    *template = (struct template){.fd = -1};
+}
+
+void generation_settle(struct master *master)
+{
+    struct template *current = &master->current;
+
+    if (current->pid == 0 && master->phase < MASTER_LEAVING) {
+        if (master->now >= current->retry_ns)
+            template_start(master, current);
+        else
+            master_wake_at(master, current->retry_ns);
+    }
+    template_kill_overdue(master, &master->current);
+    template_kill_overdue(master, &master->trial);
+    template_kill_overdue(master, &master->retired);
+}
+
+static void trial_give_up(struct master *master, const char *why)
+{
+    uint32_t generation = master->trial.generation;
+
+    log_error("Reload failed: %s. The code that was running goes on.", why);
+    interp_kill_starting(master, generation);
+    interp_forget_orders(master, generation);
+    if (master->trial.pid != 0)
+        retire(master, &master->trial);
+    master->trial = (struct template){.fd = -1};
+}
+
+void generation_reload(struct master *master)
+{
+    if (master->phase != MASTER_SERVING)
+        return;
+    if (master->trial.pid != 0)
+        trial_give_up(master, "another reload was asked for");
+    master->trial = (struct template){
+        .fd = -1,
+        .generation = ++master->generations,
+    };
+    template_start(master, &master->trial);
+    if (master->trial.pid == 0)
+        trial_give_up(master, "no process could be started");
+}
+
+static void template_read(struct template *template)
+{
+    struct template_message message;
+
+    if (template->fd < 0)
+        return;
+    while (recv(template->fd, &message, sizeof(message), MSG_DONTWAIT) ==
+           sizeof(message)) {
+        if (message.op != TEMPLATE_READY)
+            continue; /* FAILED: its exit code says the same */
+        template->ready = true;
+        template->failures = 0;
+    }
+}
+
+void generation_on_message(struct master *master)
+{
+    template_read(&master->current);
+    template_read(&master->trial);
+}
+
+/* Nothing ever served, and it is the code's fault: Gunicorn's exit codes. */
+static void give_up(struct master *master, int status)
+{
+    int code = WIFEXITED(status) ? WEXITSTATUS(status) : 3;
+
+    if (code == 4)
+        stop_fail(master, code, "App failed to load.");
+    else
+        stop_fail(master, code == 1 ? 1 : 3, "Worker failed to boot.");
+}
+
+static bool is_hopeless(const struct master *master, uint32_t failures,
+                        int status)
+{
+    if (master->ever_served)
+        return false;
+    return WIFEXITED(status) || failures >= BOOT_DEATHS_MAX;
+}
+
+static void on_current_exit(struct master *master, int status)
+{
+    struct template *current = &master->current;
+
+    current->pid = 0;
+    template_close(current);
+    interp_forget_orders(master, current->generation);
+    if (current->quitting || master->phase != MASTER_SERVING)
+        return;
+    current->retry_ns = master->now + master_backoff_ns(current->failures++);
+    if (WIFSIGNALED(status))
+        log_error("The template was ended by signal %d; starting another",
+                  WTERMSIG(status));
+    else
+        log_error("The template exited with code %d", WEXITSTATUS(status));
+    if (is_hopeless(master, current->failures, status))
+        give_up(master, status);
+}
+
+bool generation_on_exit(struct master *master, pid_t pid, int status)
+{
+    if (pid == master->current.pid) {
+        on_current_exit(master, status);
+    } else if (pid == master->trial.pid) {
+        master->trial.pid = 0;
+        template_close(&master->trial);
+        if (master->phase == MASTER_SERVING)
+            trial_give_up(master, "the application could not be loaded");
+    } else if (pid == master->retired.pid) {
+        master->retired = (struct template){.fd = -1};
+    } else {
+        return false;
+    }
+    return true;
+}
+
+void generation_on_serving(struct master *master, uint32_t generation)
+{
+    if (master->checks_only) {
+        stop_start(master, true);
+        return;
+    }
+    if (master->trial.pid == 0 || generation != master->trial.generation)
+        return;
+    log_info("Reload: the new code serves; replacing the other workers");
+    retire(master, &master->current);
+    master->current = master->trial;
+    master->trial = (struct template){.fd = -1};
+}
+
+bool generation_on_boot_failure(struct master *master, uint32_t generation,
+                                int status)
+{
+    if (master->trial.pid != 0 && generation == master->trial.generation) {
+        trial_give_up(master, "the first new worker could not start");
+        return true;
+    }
+    if (master->ever_served)
+        return false;
+    /* A code of its own making is final; a kill may be bad luck. */
+    if (!WIFEXITED(status) && ++master->boot_deaths < BOOT_DEATHS_MAX)
+        return false;
+    give_up(master, status);
+    return true;
+}
+
+void generation_quit(struct master *master, uint64_t kill_ns)
+{
+    struct template *all[] = {&master->current, &master->trial,
+                              &master->retired};
+
+    for (uint32_t i = 0; i < ARRAY_SIZE(all); i++) {
+        if (all[i]->pid != 0 && !all[i]->quitting)
+            template_quit(all[i], kill_ns);
+        else if (all[i]->pid != 0)
+            all[i]->kill_ns = min_u64(all[i]->kill_ns, kill_ns);
+    }
+}
+
+void generation_signal(const struct master *master, int signal)
+{
+    if (master->current.pid != 0)
+        kill(master->current.pid, signal);
+    if (master->trial.pid != 0)
+        kill(master->trial.pid, signal);
+    if (master->retired.pid != 0)
+        kill(master->retired.pid, signal);
+}
+
+bool generation_is_gone(const struct master *master)
+{
+    return master->current.pid == 0 && master->trial.pid == 0 &&
+           master->retired.pid == 0;
+}

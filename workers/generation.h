@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * generation - the templates: which code new interpreters are forked from.
+ *
+ *   reload: start a trial template -> it is READY: interpreters are replaced
+ *   from it -> the first of them serves: it becomes the current one
+ *
+ * If the trial, or the first interpreter from it, fails, it is thrown away and
+ * the current generation goes on as if nothing had happened.
+ */
+#ifndef GCORN_WORKERS_GENERATION_H
+#define GCORN_WORKERS_GENERATION_H
+
+#include "workers/master.h"
+
+/* What new interpreters are forked from. */
+const struct template *generation_wanted(const struct master *master);
+
+/* Starts what is missing, ends what is overdue. */
+void generation_settle(struct master *master);
+
+/* New code: HUP. */
+void generation_reload(struct master *master);
+
+/* Reads what the templates said. */
+void generation_on_message(struct master *master);
+
+/* A child ended. False when it was no template. */
+bool generation_on_exit(struct master *master, pid_t pid, int status);
+
+/* An interpreter of this generation serves. */
+void generation_on_serving(struct master *master, uint32_t generation);
+
+/*
+ * An interpreter ended before it served. True when that decided something: a
+ * reload was given up, or the server stops because nothing ever served.
+ */
+bool generation_on_boot_failure(struct master *master, uint32_t generation,
+                                int status);
+
+/* Tells all templates to quit; they are killed at kill_ns. */
+void generation_quit(struct master *master, uint64_t kill_ns);
+void generation_signal(const struct master *master, int signal);
+bool generation_is_gone(const struct master *master);
+#endif

@@ -1,0 +1,477 @@
+/* SPDX-License-Identifier: MIT */
+#include "interp.h"
+
+#include "core/log.h"
+#include "generation.h"
+#include "spawn.h"
+
+#include <poll.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+/* From the stacks' signal to the kill: time to write them to the log. */
+#define STUCK_KILL_NS NS_PER_S
+/* Dying sooner than this after it began to serve counts as a failure. */
+#define QUICK_DEATH_NS NS_PER_S
+/* What the template puts in place of a pid when it could not fork. */
+#define NO_PID (-1)
+
+enum interp_step interp_decide(const struct interp_view *view)
+{
+    if (!view->in_service)
+        return view->starting + view->fresh + view->leaving > 0
+                   ? INTERP_DRAIN_ALL
+                   : INTERP_NOTHING;
+    if (view->fresh > 0)
+        return view->leaving > 0 ? INTERP_DRAIN_LEAVING : INTERP_NOTHING;
+    if (view->starting > 0 || !view->may_start || view->places == 0)
+        return INTERP_NOTHING;
+    if (view->leaving > 0 && view->others_move)
+        return INTERP_NOTHING;
+    return INTERP_START;
+}
+
+static bool is_alive(uint32_t state)
+{
+    return state != BOARD_INTERP_EMPTY && state != BOARD_INTERP_DEAD;
+}
+
+static void wake_all(struct board_interp *place)
+{
+    while (board_wake_interp(place))
+        continue;
+}
+
+static void drain(struct master *master, uint32_t slot, uint64_t kill_ns)
+{
+    struct board_interp *place = board_interp(master->board, slot);
+    struct interp *interp = &master->interps[slot];
+
+    uint32_t starting = BOARD_INTERP_STARTING;
+
+    if (atomic_compare_exchange_strong(&place->state, &starting,
+                                       BOARD_INTERP_DRAINING)) {
+        /* It can take no request now, so there is nothing to wait for. */
+        interp->killed = true;
+        interp->kill_ns = master->now;
+        master_wake_at(master, master->now + NS_PER_S / 10);
+        return;
+    }
+    atomic_store(&place->state, BOARD_INTERP_DRAINING);
+    if (interp->kill_ns == 0 || interp->kill_ns > kill_ns)
+        interp->kill_ns = kill_ns;
+    wake_all(place);
+}
+
+/* Leftover rings would wake a thread of the next process for nothing. */
+static void doorbell_empty(int fd)
+{
+    struct pollfd readable = {.fd = fd, .events = POLLIN};
+    uint64_t token;
+
+    while (poll(&readable, 1, 0) == 1 &&
+           read(fd, &token, sizeof(token)) == sizeof(token))
+        continue;
+}
+
+static void place_reset(struct board_interp *place)
+{
+    doorbell_empty(place->doorbell_fd);
+    atomic_store(&place->sleepers, 0);
+    atomic_store(&place->pid, 0);
+    atomic_store(&place->stuck_ns, 0);
+    atomic_store(&place->busy_since_ns, 0);
+    atomic_store(&place->requests, 0);
+    atomic_store(&place->cpu_ns, 0);
+    atomic_store(&place->running, 0);
+    atomic_store(&place->threads, 0);
+    atomic_store(&place->exit_code, 0);
+}
+
+static void start(struct master *master, uint32_t slot)
+{
+    const struct template *from = generation_wanted(master);
+    struct board_interp *place = board_interp(master->board, slot);
+
+    place_reset(place);
+    master->interps[slot] = (struct interp){
+        .generation = from->generation,
+        .started_ns = master->now,
+    };
+    atomic_store(&place->state, BOARD_INTERP_STARTING);
+    /* A full or broken socket: tried again when the next turn comes. */
+    if (spawn_interp(master, from, slot) < 0)
+        atomic_store(&place->state, BOARD_INTERP_EMPTY);
+}
+
+/* Workers find what it ran by its state; the epoch tells them to look. */
+static void bury(struct master *master, uint32_t slot)
+{
+    struct board *board = master->board;
+    struct board_interp *place = board_interp(board, slot);
+    uint64_t epoch = atomic_load(&board->death_epoch) + 1;
+
+    atomic_store(&place->death_epoch, epoch);
+    atomic_store(&place->pid, 0);
+    atomic_store(&place->state, BOARD_INTERP_DEAD);
+    atomic_store(&board->death_epoch, epoch);
+    for (uint32_t i = 0; i < board->worker_slots; i++)
+        board_wake_worker(board_worker(board, i));
+}
+
+/* No worker has one of its requests any more. */
+static bool is_swept(const struct master *master, uint64_t epoch)
+{
+    for (uint32_t i = 0; i < master->board->worker_slots; i++) {
+        const struct board_worker *worker = board_worker(master->board, i);
+
+        if (master->slots[i].pid != 0 &&
+            atomic_load(&worker->swept_epoch) < epoch)
+            return false;
+    }
+    return true;
+}
+
+static void on_serving(struct master *master, uint32_t slot)
+{
+    struct interp *interp = &master->interps[slot];
+
+    interp->serving_ns = master->now;
+    master->ever_served = true;
+    master->slots[board_home(slot)].interp_failures = 0;
+    generation_on_serving(master, interp->generation);
+}
+
+static void on_stuck(struct master *master, uint32_t slot)
+{
+    struct board_interp *place = board_interp(master->board, slot);
+    struct interp *interp = &master->interps[slot];
+    pid_t pid = atomic_load(&place->pid);
+    uint64_t kill_ns = master->now + STUCK_KILL_NS;
+
+    log_critical("WORKER TIMEOUT (pid:%d)", (int)pid);
+    interp->stuck_ns = master->now;
+    interp->killed = true;
+    if (pid > 0)
+        kill(pid, BOARD_STACKS_SIGNAL);
+    /* Its other threads may finish what they have. */
+    if (atomic_load(&place->threads) > 1)
+        kill_ns = master_deadline(master, master->config->graceful_timeout);
+    drain(master, slot, kill_ns);
+}
+
+/* Of several threads only the stuck one is left. */
+static bool only_stuck_left(const struct master *master, uint32_t slot)
+{
+    const struct interp *interp = &master->interps[slot];
+
+    return interp->stuck_ns != 0 &&
+           master->now >= interp->stuck_ns + STUCK_KILL_NS &&
+           atomic_load(&board_interp(master->board, slot)->running) <= 1;
+}
+
+static void kill_overdue(struct master *master, uint32_t slot)
+{
+    struct interp *interp = &master->interps[slot];
+    pid_t pid = atomic_load(&board_interp(master->board, slot)->pid);
+
+    if (interp->kill_ns == 0)
+        return;
+    if (pid <= 0) {
+        /* Ordered, but not forked yet. */
+        master_wake_at(master, master->now + NS_PER_S / 10);
+        return;
+    }
+    if (master->now < interp->kill_ns && !only_stuck_left(master, slot)) {
+        master_wake_at(master, interp->stuck_ns != 0
+                                   ? master->now + NS_PER_S / 5
+                                   : interp->kill_ns);
+        return;
+    }
+    if (!interp->killed)
+        log_warning("Worker (pid:%d) did not finish in time; killing it",
+                    (int)pid);
+    interp->killed = true;
+    interp->kill_ns = 0;
+    kill(pid, SIGKILL);
+}
+
+/* The fork failed, or its death came before its pid. */
+static bool is_lost(pid_t pid)
+{
+    return pid == NO_PID || (pid > 0 && kill(pid, 0) < 0 && errno == ESRCH);
+}
+
+static void on_failure(struct master *master, uint32_t slot)
+{
+    struct worker_slot *home = &master->slots[board_home(slot)];
+
+    home->interp_retry_ns =
+        master->now + master_backoff_ns(home->interp_failures++);
+}
+
+static void look_at(struct master *master, uint32_t slot)
+{
+    struct board_interp *place = board_interp(master->board, slot);
+    struct interp *interp = &master->interps[slot];
+    uint32_t state = atomic_load(&place->state);
+
+    if (state == BOARD_INTERP_EMPTY)
+        return;
+    if (state == BOARD_INTERP_DEAD) {
+        if (is_swept(master, atomic_load(&place->death_epoch)))
+            atomic_store(&place->state, BOARD_INTERP_EMPTY);
+        return;
+    }
+    if (is_lost(atomic_load(&place->pid))) {
+        bury(master, slot);
+        on_failure(master, slot);
+        return;
+    }
+    if (interp->serving_ns == 0 && board_interp_serves(state))
+        on_serving(master, slot);
+    if (interp->stuck_ns == 0 && atomic_load(&place->stuck_ns) != 0)
+        on_stuck(master, slot);
+    kill_overdue(master, slot);
+}
+
+static bool is_leaving(const struct master *master, uint32_t slot,
+                       uint32_t state)
+{
+    return state == BOARD_INTERP_RETIRING ||
+           master->interps[slot].generation !=
+               generation_wanted(master)->generation;
+}
+
+static void view_home(const struct master *master, uint32_t home,
+                      struct interp_view *view)
+{
+    uint32_t first = home * BOARD_INTERPS_PER_WORKER;
+
+    memset(view, 0, sizeof(*view));
+    for (uint32_t i = first; i < first + BOARD_INTERPS_PER_WORKER; i++) {
+        uint32_t state =
+            atomic_load(&board_interp(master->board, i)->state);
+
+        if (state == BOARD_INTERP_EMPTY)
+            view->places++;
+        else if (state == BOARD_INTERP_STARTING)
+            view->starting++;
+        else if (board_interp_serves(state) && is_leaving(master, i, state))
+            view->leaving++;
+        else if (board_interp_serves(state))
+            view->fresh++;
+    }
+}
+
+/* A planned replacement is under way at this home. */
+static bool is_moving(const struct interp_view *view)
+{
+    return view->starting > 0 && view->leaving > 0;
+}
+
+static bool home_in_service(const struct master *master, uint32_t home)
+{
+    if (master->phase == MASTER_LEAVING)
+        return false;
+    if (master->checks_only)
+        return home == 0;
+    return master->slots[home].state != WORKER_SLOT_EMPTY;
+}
+
+static bool home_may_start(struct master *master, uint32_t home)
+{
+    uint64_t retry_ns = master->slots[home].interp_retry_ns;
+
+    if (!generation_wanted(master)->ready)
+        return false;
+    if (master->now < retry_ns) {
+        master_wake_at(master, retry_ns);
+        return false;
+    }
+    return true;
+}
+
+static uint32_t place_find(const struct master *master, uint32_t home)
+{
+    uint32_t slot = home * BOARD_INTERPS_PER_WORKER;
+
+    while (atomic_load(&board_interp(master->board, slot)->state) !=
+           BOARD_INTERP_EMPTY)
+        slot++;
+    must(board_home(slot) == home);
+    return slot;
+}
+
+static void drain_home(struct master *master, uint32_t home, bool all)
+{
+    uint32_t first = home * BOARD_INTERPS_PER_WORKER;
+    uint64_t kill_ns =
+        master_deadline(master, master->config->graceful_timeout);
+
+    for (uint32_t i = first; i < first + BOARD_INTERPS_PER_WORKER; i++) {
+        uint32_t state =
+            atomic_load(&board_interp(master->board, i)->state);
+
+        if (state == BOARD_INTERP_STARTING ? all
+                                           : board_interp_serves(state) &&
+                                                 (all ||
+                                                  is_leaving(master, i, state)))
+            drain(master, i, kill_ns);
+    }
+}
+
+static void settle_home(struct master *master, uint32_t home, bool *moving)
+{
+    struct interp_view view;
+
+    view_home(master, home, &view);
+    view.in_service = home_in_service(master, home);
+    view.may_start = home_may_start(master, home);
+    view.others_move = *moving;
+    switch (interp_decide(&view)) {
+    case INTERP_NOTHING:
+        break;
+    case INTERP_START:
+        *moving = *moving || view.leaving > 0;
+        start(master, place_find(master, home));
+        break;
+    case INTERP_DRAIN_LEAVING:
+        drain_home(master, home, false);
+        break;
+    case INTERP_DRAIN_ALL:
+        drain_home(master, home, true);
+        break;
+    }
+}
+
+void interp_settle(struct master *master)
+{
+    struct interp_view view;
+    bool moving = false;
+
+    for (uint32_t i = 0; i < master->board->interp_slots; i++)
+        look_at(master, i);
+    for (uint32_t i = 0; i < master->board->worker_slots; i++) {
+        view_home(master, i, &view);
+        moving = moving || is_moving(&view);
+    }
+    for (uint32_t i = 0; i < master->board->worker_slots; i++)
+        settle_home(master, i, &moving);
+}
+
+static void log_death(const struct master *master, const struct interp *interp,
+                      pid_t pid, int status)
+{
+    if (WIFSIGNALED(status) && !interp->killed) {
+        int number = WTERMSIG(status);
+
+        log_line(number == SIGKILL ? LOG_LEVEL_ERROR : LOG_LEVEL_WARNING,
+                 "Worker (pid:%d) was sent SIG%s!%s", (int)pid,
+                 sigabbrev_np(number) != NULL ? sigabbrev_np(number) : "?",
+                 number == SIGKILL ? " Perhaps out of memory?" : "");
+    } else if (WIFEXITED(status) && WEXITSTATUS(status) != 0 &&
+               master->phase == MASTER_SERVING) {
+        log_error("Worker (pid:%d) exited with code %d.", (int)pid,
+                  WEXITSTATUS(status));
+    }
+}
+
+static void after_death(struct master *master, uint32_t slot, int status)
+{
+    struct interp *interp = &master->interps[slot];
+    bool booted = interp->serving_ns != 0;
+
+    if (interp->killed && !booted)
+        return;
+    if (!booted && master->phase == MASTER_SERVING &&
+        generation_on_boot_failure(master, interp->generation, status))
+        return;
+    if (!booted || master->now - interp->serving_ns < QUICK_DEATH_NS)
+        on_failure(master, slot);
+}
+
+bool interp_on_exit(struct master *master, pid_t pid, int status)
+{
+    for (uint32_t i = 0; i < master->board->interp_slots; i++) {
+        struct board_interp *place = board_interp(master->board, i);
+        uint32_t state = atomic_load(&place->state);
+
+        if (!is_alive(state) || atomic_load(&place->pid) != pid)
+            continue;
+        /* It may have served and died between two looks. */
+        if (master->interps[i].serving_ns == 0 &&
+            !master->interps[i].killed && state != BOARD_INTERP_STARTING)
+            on_serving(master, i);
+        log_death(master, &master->interps[i], pid, status);
+        bury(master, i);
+        after_death(master, i, status);
+        return true;
+    }
+    return false;
+}
+
+void interp_forget_orders(struct master *master, uint32_t generation)
+{
+    for (uint32_t i = 0; i < master->board->interp_slots; i++) {
+        struct board_interp *place = board_interp(master->board, i);
+
+        if (is_alive(atomic_load(&place->state)) &&
+            atomic_load(&place->pid) == 0 &&
+            master->interps[i].generation == generation)
+            bury(master, i);
+    }
+}
+
+void interp_drain_all(struct master *master, uint64_t kill_ns)
+{
+    for (uint32_t i = 0; i < master->board->interp_slots; i++) {
+        if (is_alive(atomic_load(&board_interp(master->board, i)->state)))
+            drain(master, i, kill_ns);
+    }
+}
+
+void interp_signal_all(struct master *master, int signal)
+{
+    for (uint32_t i = 0; i < master->board->interp_slots; i++) {
+        const struct board_interp *place = board_interp(master->board, i);
+        pid_t pid = atomic_load(&place->pid);
+
+        if (pid > 0 && is_alive(atomic_load(&place->state))) {
+            master->interps[i].killed |= signal == SIGKILL;
+            kill(pid, signal);
+        }
+    }
+}
+
+void interp_kill_starting(struct master *master, uint32_t generation)
+{
+    for (uint32_t i = 0; i < master->board->interp_slots; i++) {
+        const struct board_interp *place = board_interp(master->board, i);
+
+        if (atomic_load(&place->state) == BOARD_INTERP_STARTING &&
+            master->interps[i].generation == generation)
+            drain(master, i, master->now);
+    }
+}
+
+uint32_t interp_alive(const struct master *master)
+{
+    uint32_t count = 0;
+
+    for (uint32_t i = 0; i < master->board->interp_slots; i++)
+        count += is_alive(atomic_load(&board_interp(master->board, i)->state));
+    return count;
+}
+
+bool interp_serves(const struct master *master, uint32_t generation)
+{
+    for (uint32_t i = 0; i < master->board->interp_slots; i++) {
+        if (board_interp_serves(
+                atomic_load(&board_interp(master->board, i)->state)) &&
+            master->interps[i].generation == generation)
+            return true;
+    }
+    return false;
+}

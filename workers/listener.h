@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * listener - the listening sockets of one bind address, held by the master.
+ *
+ * TCP: one SO_REUSEPORT socket for each worker slot, so that the kernel
+ * spreads connections and a worker that is started again finds its queue
+ * intact. Slots are opened in order and retired from the end, so a socket's
+ * place in the kernel's group is its slot. Unix sockets and inherited
+ * descriptors are shared by all workers.
+ */
+#ifndef GCORN_WORKERS_LISTENER_H
+#define GCORN_WORKERS_LISTENER_H
+
+#include "core/board.h"
+#include "workers/address.h"
+#include "workers/owner.h"
+
+#include <sys/socket.h>
+
+struct listener {
+    struct address address;
+    struct sockaddr_storage bound;
+    socklen_t bound_len;
+    bool shared;
+    bool unlinks; /* the path is ours to remove */
+    uint32_t slots; /* entries of fds */
+    int *fds;       /* one for each worker slot; shared: only the first */
+};
+
+struct listener_options {
+    uint32_t slots;
+    int backlog;
+    mode_t umask;
+    struct owner owner; /* of Unix sockets */
+};
+
+/*
+ * Opens the address for slot 0. Returns 0, or -EINVAL with a message such as
+ * that the port is in use. To be closed in both cases.
+ */
+int listener_open(struct listener *listener, const struct address *address,
+                  const struct listener_options *options,
+                  struct config_error *error);
+
+/* Another slot's socket, the next in order. 0 or -errno. */
+int listener_open_slot(struct listener *listener, uint32_t slot, int backlog);
+
+/* The descriptor that the slot's worker accepts from, or -1. */
+int listener_fd(const struct listener *listener, uint32_t slot);
+
+/* New connections go to slots below count only. 0 or -errno. */
+int listener_confine(struct listener *listener, uint32_t count);
+
+/* All slots that are open get connections again. */
+void listener_unconfine(struct listener *listener);
+
+void listener_close_slot(struct listener *listener, uint32_t slot);
+
+/* In a child: all but the slot's own. */
+void listener_close_others(struct listener *listener, uint32_t slot);
+
+/* All; removes a Unix socket's file. */
+void listener_close(struct listener *listener);
+
+/* "http://127.0.0.1:8000", "unix:/run/app.sock". */
+void listener_url(const struct listener *listener, char *out, size_t size);
+
+/* As interpreters see it. */
+void listener_describe(const struct listener *listener,
+                       struct board_listener *ret_listener);
+#endif

@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: MIT */
+#include "logs.h"
+
+#include "core/log.h"
+
+#include <fcntl.h>
+#include <string.h>
+#include <unistd.h>
+
+static bool is_file(const char *name)
+{
+    return name[0] != '\0' && strcmp(name, "-") != 0;
+}
+
+static int file_open(const char *path, const struct owner *owner, int *ret_fd)
+{
+    int fd = open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0644);
+
+    if (fd < 0)
+        return -errno;
+    /* Processes with another user open it again themselves after USR1. */
+    if ((owner->uid != geteuid() || owner->gid != getegid()) &&
+        fchown(fd, owner->uid, owner->gid) < 0)
+        log_warning("Can't give %s to its user: %s", path, strerror(errno));
+    *ret_fd = fd;
+    return 0;
+}
+
+static int log_to(const char *name, int standard, const struct owner *owner,
+                  struct config_error *error, int *ret_fd)
+{
+    int err;
+
+    if (!is_file(name)) {
+        *ret_fd = standard;
+        return 0;
+    }
+    err = file_open(name, owner, ret_fd);
+    if (err < 0)
+        return config_fail(error, 1, "'%s' isn't writable: %s", name,
+                           strerror(-err));
+    return 0;
+}
+
+int logs_open(struct logs *logs, const struct config *config,
+              const struct owner *owner, struct config_error *error)
+{
+    enum log_level level = LOG_LEVEL_INFO;
+    int err = log_to(config->errorlog, STDERR_FILENO, owner, error,
+                     &logs->error_fd);
+
+    if (err < 0)
+        return err;
+    /* As in Gunicorn, a level it does not know is info. */
+    log_level_parse(config->loglevel, &level);
+    log_open(logs->error_fd, level);
+    logs->access_fd = -1;
+    if (config->accesslog[0] == '\0')
+        return 0;
+    return log_to(config->accesslog, STDOUT_FILENO, owner, error,
+                  &logs->access_fd);
+}
+
+static void replace(const char *path, int fd, const struct owner *owner)
+{
+    int fresh;
+    int err = file_open(path, owner, &fresh);
+
+    if (err < 0) {
+        log_error("Can't open %s again: %s", path, strerror(-err));
+        return;
+    }
+    dup3(fresh, fd, O_CLOEXEC);
+    close(fresh);
+}
+
+void logs_reopen(const struct logs *logs, const struct config *config,
+                 const struct owner *owner)
+{
+    if (is_file(config->errorlog))
+        replace(config->errorlog, logs->error_fd, owner);
+    if (is_file(config->accesslog))
+        replace(config->accesslog, logs->access_fd, owner);
+}

@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * logs - the log files: opened by the master before anything is forked, and
+ * opened anew under the same descriptor numbers after they were rotated.
+ */
+#ifndef GCORN_WORKERS_LOGS_H
+#define GCORN_WORKERS_LOGS_H
+
+#include "workers/config.h"
+#include "workers/owner.h"
+
+struct logs {
+    int error_fd;
+    int access_fd; /* -1: off */
+};
+
+/* Relative names count from the current directory. 0, or -EINVAL. */
+int logs_open(struct logs *logs, const struct config *config,
+              const struct owner *owner, struct config_error *error);
+
+/* Keeps the old file, and says so, when the new one cannot be opened. */
+void logs_reopen(const struct logs *logs, const struct config *config,
+                 const struct owner *owner);
+#endif

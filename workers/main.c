@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * gcorn [OPTIONS] [APP_MODULE]: reads the settings and does what they ask.
+ */
+#include "config.h"
+#include "master.h"
+#include "title.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+static int fail(const struct config_error *error)
+{
+    if (error->exit_code == 2)
+        fprintf(stderr,
+                "usage: gcorn [OPTIONS] [APP_MODULE]\ngcorn: error: %s\n",
+                error->text);
+    else
+        fprintf(stderr, "\nError: %s\n", error->text);
+    return error->exit_code;
+}
+
+/* True when a flag of the command line was all there is to do. */
+static bool act(const struct config *config)
+{
+    if (config->help)
+        config_print_help(stdout);
+    else if (config->version)
+        printf("gcorn (version %s)\n", GCORN_VERSION);
+    else if (config->settings_table)
+        config_print_table(stdout);
+    else
+        return false;
+    return true;
+}
+
+static int run(struct config *config, const struct title *title)
+{
+    struct config_error error;
+
+    if (config->wsgi_app[0] == '\0') {
+        config_fail(&error, 1, "No application module specified.");
+        return fail(&error);
+    }
+    if (config->print_config)
+        config_print(config, stdout);
+    return master_run(config, title,
+                      config->print_config || config->check_config);
+}
+
+int main(int argc, char **argv)
+{
+    struct config config;
+    struct config_error error;
+    struct title title;
+    int code = 0;
+    struct config_input input = {
+        .argc = argc,
+        .argv = argv,
+        .port = getenv("PORT"),
+        .web_concurrency = getenv("WEB_CONCURRENCY"),
+        .cmd_args = getenv("GUNICORN_CMD_ARGS"),
+    };
+
+    if (config_load(&config, &input, &error) < 0) {
+        code = fail(&error);
+    } else if (!act(&config)) {
+        title_init(&title, argc, argv);
+        code = run(&config, &title);
+    }
+    config_done(&config);
+    return code;
+}

@@ -1,0 +1,348 @@
+/* SPDX-License-Identifier: MIT */
+#include "master.h"
+
+#include "core/log.h"
+#include "generation.h"
+#include "interp.h"
+#include "pidfile.h"
+#include "shared.h"
+#include "stop.h"
+#include "worker_slot.h"
+
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/signalfd.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define BACKOFF_FIRST_NS (100 * NS_PER_MS)
+#define BACKOFF_MOST_NS (5 * NS_PER_S)
+/* What no event announces (a lost pid, say) is seen this late. */
+#define IDLE_NS NS_PER_S
+
+static const int handled[] = {SIGTERM, SIGINT,  SIGQUIT, SIGHUP,  SIGUSR1,
+                              SIGUSR2, SIGTTIN, SIGTTOU, SIGWINCH, SIGCHLD};
+
+uint64_t master_backoff_ns(uint32_t failures)
+{
+    if (failures == 0)
+        return 0;
+    if (failures > 6)
+        return BACKOFF_MOST_NS;
+    return min_u64(BACKOFF_FIRST_NS << (failures - 1), BACKOFF_MOST_NS);
+}
+
+uint64_t master_deadline(const struct master *master, uint64_t seconds)
+{
+    return master->now + min_u64(seconds, UINT32_MAX) * NS_PER_S;
+}
+
+static void reap(struct master *master)
+{
+    pid_t pid;
+    int status;
+
+    /* As a subreaper it also meets what applications left behind. */
+    while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
+        if (!interp_on_exit(master, pid, status) &&
+            !worker_slot_on_exit(master, pid, status))
+            generation_on_exit(master, pid, status);
+    }
+}
+
+static void reopen_logs(struct master *master)
+{
+    logs_reopen(&master->logs, master->config, &master->owner);
+    worker_slot_command_all(master, BOARD_COMMAND_REOPEN);
+    interp_signal_all(master, SIGUSR1);
+    generation_signal(master, SIGUSR1);
+}
+
+static const char *signal_name(int number, char out[16])
+{
+    const char *name = sigabbrev_np(number);
+    size_t i = 0;
+
+    for (; name != NULL && name[i] != '\0' && i < 15; i++)
+        out[i] = (char)(name[i] | 0x20);
+    out[i] = '\0';
+    return out;
+}
+
+static void on_signal(struct master *master, int number)
+{
+    char name[16];
+
+    if (number != SIGCHLD)
+        log_info("Handling signal: %s", signal_name(number, name));
+    switch (number) {
+    case SIGTERM:
+    case SIGINT:
+        stop_start(master, master->phase != MASTER_SERVING);
+        break;
+    case SIGQUIT:
+        stop_start(master, true);
+        break;
+    case SIGHUP:
+        reopen_logs(master);
+        generation_reload(master);
+        break;
+    case SIGUSR1:
+        reopen_logs(master);
+        break;
+    case SIGTTIN:
+        worker_slot_scale(master, 1);
+        break;
+    case SIGTTOU:
+        worker_slot_scale(master, -1);
+        break;
+    case SIGUSR2:
+        log_warning("USR2: upgrading a running gcorn is not supported");
+        break;
+    default: /* CHLD is looked at each turn; WINCH means nothing here */
+        break;
+    }
+}
+
+static void read_signals(struct master *master)
+{
+    struct signalfd_siginfo info;
+
+    while (read(master->signal_fd, &info, sizeof(info)) == sizeof(info))
+        on_signal(master, (int)info.ssi_signo);
+}
+
+static void doorbell_empty(const struct master *master)
+{
+    uint64_t count;
+
+    while (read(master->board->master_doorbell_fd, &count, sizeof(count)) > 0)
+        continue;
+}
+
+static int timeout_ms(const struct master *master)
+{
+    uint64_t now = now_ns();
+
+    if (master->due <= now)
+        return 0;
+    return (int)((master->due - now + NS_PER_MS - 1) / NS_PER_MS);
+}
+
+static void wait_and_read(struct master *master)
+{
+    struct epoll_event events[8];
+
+    epoll_wait(master->epoll_fd, events, ARRAY_SIZE(events),
+               timeout_ms(master));
+    master->now = now_ns();
+    /* Few sources: reading all costs less than telling them apart. */
+    doorbell_empty(master);
+    read_signals(master);
+    generation_on_message(master);
+    reap(master);
+}
+
+static void settle(struct master *master)
+{
+    master->now = now_ns();
+    master->due = master->now + IDLE_NS;
+    stop_settle(master);
+    generation_settle(master);
+    worker_slot_settle(master);
+    interp_settle(master);
+}
+
+static int watch(struct master *master, int fd)
+{
+    struct epoll_event event = {.events = EPOLLIN, .data.fd = fd};
+
+    return epoll_ctl(master->epoll_fd, EPOLL_CTL_ADD, fd, &event) < 0 ? -errno
+                                                                      : 0;
+}
+
+static int events_open(struct master *master)
+{
+    sigset_t set;
+    int err;
+
+    sigemptyset(&set);
+    for (uint32_t i = 0; i < ARRAY_SIZE(handled); i++)
+        sigaddset(&set, handled[i]);
+    sigprocmask(SIG_BLOCK, &set, NULL);
+    signal(SIGPIPE, SIG_IGN);
+    master->signal_fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+    master->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+    if (master->signal_fd < 0 || master->epoll_fd < 0)
+        return -errno;
+    err = watch(master, master->signal_fd);
+    if (err == 0)
+        err = watch(master, master->board->master_doorbell_fd);
+    return err;
+}
+
+static int listeners_open(struct master *master, struct config_error *error)
+{
+    const struct config_list *bind = &master->config->bind;
+    struct listener_options options = {
+        .slots = master->board->worker_slots,
+        .backlog = (int)min_u64(master->config->backlog, INT32_MAX),
+        .umask = (mode_t)master->config->umask,
+        .owner = master->owner,
+    };
+
+    if (bind->count > BOARD_LISTENERS_MAX)
+        return config_fail(error, 1, "At most %d addresses can be bound",
+                           BOARD_LISTENERS_MAX);
+    for (size_t i = 0; i < bind->count; i++) {
+        struct listener *listener = &master->listeners[i];
+        struct address address;
+        int err = address_parse(bind->items[i], &address, error);
+
+        if (err < 0)
+            return err;
+        master->listener_count++;
+        err = listener_open(listener, &address, &options, error);
+        if (err < 0)
+            return err;
+        listener_describe(listener, &master->board->listener[i]);
+    }
+    master->board->listeners = master->listener_count;
+    return 0;
+}
+
+static void log_start(const struct master *master)
+{
+    char urls[1024] = "";
+    char url[300];
+
+    for (uint32_t i = 0; i < master->listener_count; i++) {
+        size_t n = strlen(urls);
+
+        listener_url(&master->listeners[i], url, sizeof(url));
+        snprintf(urls + n, sizeof(urls) - n, "%s%s", i > 0 ? "," : "", url);
+    }
+    log_info("Listening at: %s (%d)", urls, (int)getpid());
+    log_info("Using worker: %s", master->config->worker_class);
+    placement_log(&master->placement, master->config->autotune);
+}
+
+/* The number that a template's end of its socket gets: see spawn_template. */
+static int template_fd_reserve(struct master *master)
+{
+    master->board->template_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+    return master->board->template_fd < 0 ? -errno : 0;
+}
+
+static int tables_make(struct master *master)
+{
+    master->slots =
+        calloc(master->board->worker_slots, sizeof(*master->slots));
+    master->interps =
+        calloc(master->board->interp_slots, sizeof(*master->interps));
+    return master->slots == NULL || master->interps == NULL ? -ENOMEM : 0;
+}
+
+/* What can fail, in the order in which the operator should hear of it. */
+static int prepare(struct master *master, struct config_error *error)
+{
+    struct config *config = master->config;
+    int err = owner_find(&master->owner, config->user, config->group);
+
+    must(err == 0); /* the rules of both have looked already */
+    /* Before chdir: a relative --python is meant from here. */
+    err = pyhost_find(&master->host, config->python, error);
+    if (err == 0 && config->chdir[0] != '\0' && chdir(config->chdir) < 0)
+        err = config_fail(error, 1, "can't chdir to '%s'", config->chdir);
+    if (err == 0)
+        err = logs_open(&master->logs, config, &master->owner, error);
+    if (err < 0)
+        return err;
+    if (!master->checks_only)
+        log_info("Starting gcorn %s", GCORN_VERSION);
+    if (!master->checks_only && config->pidfile[0] != '\0')
+        err = pidfile_make(config->pidfile, error);
+    if (err == 0)
+        err = placement_make(&master->placement, config, error);
+    if (err == 0)
+        err = shared_make(master, error);
+    if (err < 0)
+        return err;
+    master->board->error_log_fd = master->logs.error_fd;
+    err = template_fd_reserve(master);
+    if (err == 0)
+        err = tables_make(master);
+    if (err == 0)
+        err = events_open(master);
+    if (err < 0)
+        return config_fail(error, 1, "Can't start: %s", strerror(-err));
+    return master->checks_only ? 0 : listeners_open(master, error);
+}
+
+static void release(struct master *master)
+{
+    for (uint32_t i = 0; i < master->listener_count; i++)
+        listener_close(&master->listeners[i]);
+    if (!master->checks_only)
+        pidfile_remove(master->config->pidfile);
+    placement_done(&master->placement);
+    free(master->slots);
+    free(master->interps);
+    if (master->board != NULL)
+        munmap(master->board, master->board->bytes);
+}
+
+static void serve(struct master *master)
+{
+    master->wanted = master->placement.workers;
+    master->generations = 1;
+    master->current.generation = 1;
+    prctl(PR_SET_CHILD_SUBREAPER, 1);
+    title_set(master->title, "master", master->name);
+    settle(master);
+    while (master->phase != MASTER_GONE) {
+        wait_and_read(master);
+        settle(master);
+    }
+    if (master->checks_only)
+        return;
+    log_info("Shutting down: Master");
+    if (master->reason != NULL)
+        log_error("Reason: %s", master->reason);
+}
+
+int master_run(struct config *config, const struct title *title,
+               bool checks_only)
+{
+    struct config_error error = {.exit_code = 1, .text = ""};
+    struct master master = {
+        .config = config,
+        .title = title,
+        .name = config->proc_name[0] != '\0' ? config->proc_name
+                                             : config->wsgi_app,
+        .logs = {.error_fd = STDERR_FILENO, .access_fd = -1},
+        .checks_only = checks_only,
+        .current = {.fd = -1},
+        .trial = {.fd = -1},
+        .retired = {.fd = -1},
+    };
+
+    shared_raise_files();
+    if (prepare(&master, &error) < 0) {
+        /* Also on the terminal when the log goes to a file. */
+        fprintf(stderr, "\nError: %s\n", error.text);
+        if (master.logs.error_fd != STDERR_FILENO)
+            log_error("%s", error.text);
+        release(&master);
+        return error.exit_code;
+    }
+    if (!checks_only)
+        log_start(&master);
+    serve(&master);
+    release(&master);
+    return master.exit_code;
+}

@@ -1,0 +1,125 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * master - the process that starts and watches all others. It never runs
+ * Python and never reads from a client.
+ *
+ * One loop: something happened (a signal, a doorbell, a word from a template,
+ * a deadline), then everything is *settled*: each part looks at what is and
+ * at what should be, and does the next step. No step waits. The steps are in
+ * worker_slot.c, interp.c, generation.c and stop.c; all state is in here.
+ */
+#ifndef GCORN_WORKERS_MASTER_H
+#define GCORN_WORKERS_MASTER_H
+
+#include "core/board.h"
+#include "workers/config.h"
+#include "workers/listener.h"
+#include "workers/logs.h"
+#include "workers/placement.h"
+#include "workers/pyhost.h"
+#include "workers/title.h"
+
+#include <signal.h>
+
+enum master_phase {
+    MASTER_SERVING,
+    MASTER_DRAINING, /* workers finish what is there; no new connections */
+    MASTER_LEAVING,  /* no worker is left; interpreters and templates go */
+    MASTER_GONE,
+};
+
+/* A worker slot. EMPTY -> OPEN -> (RETIRING ->) EMPTY. */
+enum worker_slot_state {
+    WORKER_SLOT_EMPTY,
+    WORKER_SLOT_OPEN,     /* has sockets, and should have a process */
+    WORKER_SLOT_RETIRING, /* its process finishes what it has */
+};
+
+struct worker_slot {
+    enum worker_slot_state state;
+    pid_t pid; /* 0: none */
+    uint64_t started_ns;
+    uint64_t retry_ns; /* not started again before */
+    uint64_t kill_ns;  /* 0: not to be killed */
+    uint32_t failures; /* quick deaths in a row */
+    /* of the interpreters at home here */
+    uint64_t interp_retry_ns;
+    uint32_t interp_failures;
+};
+
+/* What the master knows of an interpreter beside its place on the board. */
+struct interp {
+    uint32_t generation;
+    uint64_t started_ns;
+    uint64_t serving_ns; /* when first seen serving; 0: not yet */
+    uint64_t kill_ns;    /* 0: not to be killed */
+    uint64_t stuck_ns;   /* when it was found stuck; 0: it is not */
+    bool killed;         /* by us: its death needs no alarm */
+};
+
+/* A template process: the application's code as of one generation. */
+struct template {
+    pid_t pid; /* 0: none */
+    int fd;    /* our end of its socket, or -1 */
+    bool ready;
+    bool quitting;
+    uint32_t generation;
+    uint64_t retry_ns;
+    uint64_t kill_ns;
+    uint32_t failures;
+};
+
+struct master {
+    struct config *config;
+    const struct title *title;
+    const char *name; /* in titles */
+    struct board *board;
+    struct placement placement;
+    struct pyhost host;
+    struct owner owner;
+    struct listener listeners[BOARD_LISTENERS_MAX];
+    uint32_t listener_count;
+    struct logs logs;
+    int signal_fd;
+    int epoll_fd;
+    uint64_t now; /* of this turn */
+    uint64_t due; /* when to settle again at the latest */
+
+    enum master_phase phase;
+    bool quick;          /* stopping without patience */
+    uint64_t stop_ns;    /* when patience ends */
+    int exit_code;
+    const char *reason;  /* of a stop that is a failure, or NULL */
+
+    uint32_t wanted;     /* workers */
+    bool checks_only;    /* --check-config: no workers, no sockets */
+    bool ever_served;
+    uint32_t boot_deaths; /* by signal, before anything served */
+    struct worker_slot *slots;
+    struct interp *interps;
+    /* current: what serves; trial: a reload that has not proved itself. */
+    struct template current;
+    struct template trial;
+    struct template retired; /* told to quit */
+    uint32_t generations; /* so far */
+};
+
+/*
+ * Serves until told to stop, or with checks_only loads the application once.
+ * Returns the exit code.
+ */
+int master_run(struct config *config, const struct title *title,
+               bool checks_only);
+
+/* 0 for the first failure, then 100 ms doubling up to 5 s. */
+uint64_t master_backoff_ns(uint32_t failures);
+
+/* The loop turns again at this time, if not before. */
+static inline void master_wake_at(struct master *master, uint64_t when)
+{
+    master->due = min_u64(master->due, when);
+}
+
+/* Seconds of a setting as the time it ends. */
+uint64_t master_deadline(const struct master *master, uint64_t seconds);
+#endif

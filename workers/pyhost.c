@@ -1,0 +1,209 @@
+/* SPDX-License-Identifier: MIT */
+#include "pyhost.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <libgen.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define PREFIX "gcorn-python"
+#define NOT_FOUND 127
+
+/* Isolated and without site: who it is depends on neither, and it is quick. */
+static const char question[] =
+    "import sys\n"
+    "print('%d.%d%s' % (sys.version_info[:2] + (getattr(sys, 'abiflags', "
+    "''),)))\n"
+    "print(sys.executable)\n";
+
+static _Noreturn void ask_child(const char *python, int out)
+{
+    dup2(out, STDOUT_FILENO);
+    execlp(python, python, "-I", "-S", "-c", question, (char *)NULL);
+    _exit(NOT_FOUND);
+}
+
+/* Up to size - 1 bytes, until the end. */
+static size_t read_all(int fd, char *out, size_t size)
+{
+    size_t have = 0;
+
+    while (have < size - 1) {
+        ssize_t n = read(fd, out + have, size - 1 - have);
+
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n <= 0)
+            break;
+        have += (size_t)n;
+    }
+    out[have] = '\0';
+    return have;
+}
+
+/* What the Python prints. 0, -ENOENT when there is none, -EIO if it fails. */
+static int ask(const char *python, char *out, size_t size)
+{
+    int fds[2];
+    int status = 0;
+    pid_t pid;
+
+    if (pipe2(fds, O_CLOEXEC) < 0)
+        return -errno;
+    pid = fork();
+    if (pid == 0)
+        ask_child(python, fds[1]);
+    close(fds[1]);
+    if (pid > 0) {
+        read_all(fds[0], out, size);
+        while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
+            continue;
+    }
+    close(fds[0]);
+    if (pid < 0 || (WIFEXITED(status) && WEXITSTATUS(status) == NOT_FOUND))
+        return -ENOENT;
+    return WIFEXITED(status) && WEXITSTATUS(status) == 0 ? 0 : -EIO;
+}
+
+/* "3.12\n/path/python3\n" into the host. */
+static int answer_take(struct pyhost *host, char *answer)
+{
+    char *line = strchr(answer, '\n');
+    char *end = line != NULL ? strchr(line + 1, '\n') : NULL;
+
+    if (end == NULL || line - answer >= (int)sizeof(host->version))
+        return -EIO;
+    *line = *end = '\0';
+    if (strspn(answer, "0123456789.tdmu") != strlen(answer))
+        return -EIO;
+    memcpy(host->version, answer, strlen(answer) + 1);
+    snprintf(host->python, sizeof(host->python), "%s", line + 1);
+    return 0;
+}
+
+/* Where host programs may be; nth from 0. False behind the last. */
+static bool place_nth(uint32_t nth, char *out, size_t size)
+{
+    char self[PATH_MAX];
+    ssize_t n = readlink("/proc/self/exe", self, sizeof(self) - 1);
+    const char *here;
+
+    self[n > 0 ? n : 0] = '\0';
+    here = dirname(self);
+    switch (nth) {
+    case 0: /* a build tree: workers/gcorn, python/gcorn-python3.X */
+        snprintf(out, size, "%s/../python", here);
+        return true;
+    case 1: /* installed, wherever it was moved to */
+        snprintf(out, size, "%s/../" GCORN_LIBEXEC_RELATIVE "/gcorn", here);
+        return true;
+    case 2:
+        snprintf(out, size, "%s", GCORN_LIBEXECDIR "/gcorn");
+        return true;
+    default:
+        return false;
+    }
+}
+
+static bool program_find(struct pyhost *host)
+{
+    char place[PATH_MAX];
+
+    for (uint32_t i = 0; place_nth(i, place, sizeof(place)); i++) {
+        int n = snprintf(host->program, sizeof(host->program),
+                         "%s/" PREFIX "%s", place, host->version);
+
+        if (n < (int)sizeof(host->program) && access(host->program, X_OK) == 0)
+            return true;
+    }
+    return false;
+}
+
+static void version_add(char *list, size_t size, const char *version)
+{
+    size_t n = strlen(list);
+
+    if (strstr(list, version) == NULL)
+        snprintf(list + n, size - n, "%s%s", n > 0 ? ", " : "", version);
+}
+
+/* The versions there are hosts for: "3.11, 3.12". */
+static void versions_list(char *list, size_t size)
+{
+    char place[PATH_MAX];
+
+    list[0] = '\0';
+    for (uint32_t i = 0; place_nth(i, place, sizeof(place)); i++) {
+        DIR *dir = opendir(place);
+        struct dirent *entry;
+
+        if (dir == NULL)
+            continue;
+        while ((entry = readdir(dir)) != NULL) {
+            const char *version = entry->d_name + strlen(PREFIX);
+
+            if (strncmp(entry->d_name, PREFIX, strlen(PREFIX)) == 0 &&
+                strspn(version, "0123456789.t") == strlen(version))
+                version_add(list, size, version);
+        }
+        closedir(dir);
+    }
+}
+
+static int no_program(const struct pyhost *host, struct config_error *error)
+{
+    char versions[128];
+
+    versions_list(versions, sizeof(versions));
+    if (versions[0] == '\0')
+        return config_fail(error, 1,
+                           "No host program (" PREFIX "3.X) is installed. "
+                           "Build gcorn with the development files of Python "
+                           "%s.",
+                           host->version);
+    return config_fail(error, 1,
+                       "%.200s is Python %s, but this gcorn has hosts for "
+                       "Python %s only. Choose one of these with --python, or "
+                       "build gcorn with the development files of Python %s.",
+                       host->python, host->version, versions, host->version);
+}
+
+static void python_choose(const char *python, char *out, size_t size)
+{
+    const char *venv = getenv("VIRTUAL_ENV");
+
+    snprintf(out, size, "%s", python[0] != '\0' ? python : "python3");
+    if (python[0] != '\0' || venv == NULL || venv[0] == '\0')
+        return;
+    snprintf(out, size, "%s/bin/python3", venv);
+    /* A variable that outlived its environment is no reason to fail. */
+    if (access(out, X_OK) < 0)
+        snprintf(out, size, "python3");
+}
+
+int pyhost_find(struct pyhost *ret_host, const char *python,
+                struct config_error *error)
+{
+    char chosen[PATH_MAX];
+    char answer[PATH_MAX + 64];
+    int err;
+
+    python_choose(python, chosen, sizeof(chosen));
+    err = ask(chosen, answer, sizeof(answer));
+    if (err == 0)
+        err = answer_take(ret_host, answer);
+    if (err == -ENOENT)
+        return config_fail(error, 1,
+                           "Can't run '%.200s'. Name a Python with --python, "
+                           "or put python3 on PATH.",
+                           chosen);
+    if (err < 0)
+        return config_fail(error, 1, "'%.200s' does not answer as a Python.",
+                           chosen);
+    if (!program_find(ret_host))
+        return no_program(ret_host, error);
+    return 0;
+}

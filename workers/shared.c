@@ -1,0 +1,255 @@
+/* SPDX-License-Identifier: MIT */
+#include "shared.h"
+
+#include "core/arena.h"
+#include "core/log.h"
+#include "topology/bind.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+/* Sparse: what is not used takes no memory. */
+#define EXCHANGES_PER_WORKER 1024
+#define CHUNKS_PER_WORKER 4096
+
+/* The arena's pages come from the worker's node, whoever touches them. */
+static void arena_bind(int fd, int node)
+{
+    struct stat st;
+    void *base;
+
+    if (node < 0 || fstat(fd, &st) < 0)
+        return;
+    base = mmap(NULL, (size_t)st.st_size, PROT_READ | PROT_WRITE, MAP_SHARED,
+                fd, 0);
+    if (base == MAP_FAILED)
+        return;
+    /* The policy stays with the memfd. A container may forbid it: no harm. */
+    bind_range(base, (size_t)st.st_size, node, false);
+    munmap(base, (size_t)st.st_size);
+}
+
+static int arena_make(int node, int *ret_fd)
+{
+    int fd = memfd_create("gcorn-arena", MFD_CLOEXEC);
+    int err;
+
+    if (fd < 0)
+        return -errno;
+    *ret_fd = fd;
+    err = arena_format(fd, EXCHANGES_PER_WORKER, CHUNKS_PER_WORKER);
+    if (err == 0)
+        arena_bind(fd, node);
+    return err;
+}
+
+static int memory_make(const char *name, int *ret_fd)
+{
+    *ret_fd = memfd_create(name, MFD_CLOEXEC);
+    return *ret_fd < 0 ? -errno : 0;
+}
+
+/* A file without a name, where temporary files go. */
+static int file_make(int *ret_fd)
+{
+    const char *dir = getenv("TMPDIR");
+    char path[4096];
+    int fd;
+
+    if (dir == NULL || dir[0] == '\0')
+        dir = "/tmp";
+    fd = open(dir, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+    if (fd < 0) {
+        /* Not every file system has O_TMPFILE. */
+        snprintf(path, sizeof(path), "%s/gcorn-spool-XXXXXX", dir);
+        fd = mkostemp(path, O_CLOEXEC);
+        if (fd < 0)
+            return -errno;
+        unlink(path);
+    }
+    *ret_fd = fd;
+    return 0;
+}
+
+static int doorbell_make(int flags, int *ret_fd)
+{
+    *ret_fd = eventfd(0, EFD_CLOEXEC | flags);
+    return *ret_fd < 0 ? -errno : 0;
+}
+
+static int pair_make(int type, int32_t *ret_a, int32_t *ret_b)
+{
+    int fds[2];
+
+    if (socketpair(AF_UNIX, type | SOCK_CLOEXEC, 0, fds) < 0)
+        return -errno;
+    *ret_a = fds[0];
+    *ret_b = fds[1];
+    return 0;
+}
+
+static int worker_make(struct board_worker *worker,
+                       const struct plan_place *place)
+{
+    int err = arena_make(place->memory_node, &worker->arena_fd);
+
+    worker->node = place->memory_node;
+    worker->llc = place->llc;
+    if (err == 0)
+        err = doorbell_make(EFD_NONBLOCK, &worker->doorbell_fd);
+    if (err == 0)
+        err = pair_make(SOCK_DGRAM, &worker->file_out_fd, &worker->file_in_fd);
+    if (err == 0)
+        err = memory_make("gcorn-spool", &worker->spool_memory_fd);
+    if (err == 0)
+        err = file_make(&worker->spool_file_fd);
+    return err;
+}
+
+static void steal_order_set(struct board *board,
+                            const struct placement *placement, uint32_t slot)
+{
+    const uint16_t *from = placement_steal_order(placement, slot);
+    uint16_t *to = board_steal_order(board, slot);
+    uint32_t count = board->worker_slots - 1;
+
+    memcpy(to, from, count * sizeof(*to));
+    to[count] = UINT16_MAX;
+}
+
+static int slots_make(struct master *master)
+{
+    struct board *board = master->board;
+    int err = doorbell_make(EFD_NONBLOCK, &board->master_doorbell_fd);
+
+    for (uint32_t i = 0; i < board->worker_slots && err == 0; i++) {
+        err = worker_make(board_worker(board, i),
+                          placement_of(&master->placement, i));
+        steal_order_set(board, &master->placement, i);
+    }
+    /* Interpreters block in read(): one write wakes one thread. */
+    for (uint32_t i = 0; i < board->interp_slots && err == 0; i++)
+        err = doorbell_make(EFD_SEMAPHORE,
+                            &board_interp(board, i)->doorbell_fd);
+    return err;
+}
+
+static int value_set(struct master *master, enum config_setting setting)
+{
+    const struct config_row *row = config_row(setting);
+    const void *value = config_value(master->config, setting);
+    const struct config_list *list = value;
+    char number[32];
+    int err = 0;
+
+    switch (row->kind) {
+    case CONFIG_INT:
+    case CONFIG_OCTAL:
+        snprintf(number, sizeof(number), "%llu",
+                 (unsigned long long)*(const uint64_t *)value);
+        return board_set(master->board, row->name, number);
+    case CONFIG_BOOL:
+        return board_set(master->board, row->name,
+                         *(const bool *)value ? "1" : "0");
+    case CONFIG_STRING:
+        return board_set(master->board, row->name, *(char *const *)value);
+    case CONFIG_LIST:
+        for (size_t i = 0; i < list->count && err == 0; i++)
+            err = board_set(master->board, row->name, list->items[i]);
+        return err;
+    case CONFIG_ACTION:
+        return 0;
+    }
+    return -EINVAL;
+}
+
+/* Interpreters see what was settled, not what was written. */
+static int setting_set(struct master *master, enum config_setting setting)
+{
+    char cwd[4096];
+
+    if (setting == CONFIG_AT_python)
+        return board_set(master->board, "python", master->host.python);
+    if (setting != CONFIG_AT_chdir)
+        return value_set(master, setting);
+    if (getcwd(cwd, sizeof(cwd)) == NULL)
+        return -errno;
+    return board_set(master->board, "chdir", cwd);
+}
+
+static int settings_set(struct master *master)
+{
+    int err = 0;
+
+    for (uint32_t i = 0; i < CONFIG_SETTINGS && err == 0; i++)
+        err = setting_set(master, i);
+    return err;
+}
+
+uint64_t shared_raise_files(void)
+{
+    struct rlimit limit;
+
+    if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
+        return 1024;
+    limit.rlim_cur = limit.rlim_max;
+    setrlimit(RLIMIT_NOFILE, &limit);
+    getrlimit(RLIMIT_NOFILE, &limit);
+    return limit.rlim_cur;
+}
+
+int shared_make(struct master *master, struct config_error *error)
+{
+    uint32_t slots = master->checks_only ? 1 : master->placement.slots;
+    int err = board_new(&master->board, slots, EXCHANGES_PER_WORKER,
+                        CHUNKS_PER_WORKER);
+
+    if (err == 0) {
+        master->board->master_pid = getpid();
+        err = slots_make(master);
+    }
+    if (err == -EMFILE || err == -ENFILE)
+        return config_fail(error, 1,
+                           "Too few open files are allowed for %u workers: "
+                           "raise the limit (ulimit -n)",
+                           slots);
+    if (err == 0)
+        err = settings_set(master);
+    if (err < 0)
+        return config_fail(error, 1, "Can't make the shared memory: %s",
+                           strerror(-err));
+    return 0;
+}
+
+static void keep(int fd)
+{
+    if (fd > STDERR_FILENO)
+        fcntl(fd, F_SETFD, 0);
+}
+
+void shared_pass_on(const struct board *board)
+{
+    keep(board->board_fd);
+    keep(board->error_log_fd);
+    keep(board->template_fd);
+    keep(board->master_doorbell_fd);
+    for (uint32_t i = 0; i < board->worker_slots; i++) {
+        const struct board_worker *worker = board_worker(board, i);
+
+        keep(worker->arena_fd);
+        keep(worker->doorbell_fd);
+        keep(worker->file_out_fd);
+        keep(worker->spool_memory_fd);
+        keep(worker->spool_file_fd);
+    }
+    for (uint32_t i = 0; i < board->interp_slots; i++)
+        keep(board_interp(board, i)->doorbell_fd);
+}

@@ -1,0 +1,244 @@
+/* SPDX-License-Identifier: MIT */
+#include "spawn.h"
+
+#include "core/log.h"
+#include "core/template.h"
+#include "shared.h"
+#include "topology/bind.h"
+#include "worker.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+/* Drain before a close: what a client still sends may not become a reset. */
+#define LINGER_MS 2000
+#define SEND_TIMEOUT_MS 60000
+/* Descriptors that a worker needs beside its connections. */
+#define FILES_RESERVED 256
+#define CONNECTIONS_MAX 65536
+
+_Static_assert(TEMPLATE_CPUS_MAX == CPUS_MAX, "one size of CPU sets");
+
+static uint32_t milliseconds(uint64_t seconds)
+{
+    return (uint32_t)min_u64(seconds * 1000, UINT32_MAX / 2);
+}
+
+static void signals_reset(void)
+{
+    sigset_t none;
+
+    sigemptyset(&none);
+    sigprocmask(SIG_SETMASK, &none, NULL);
+}
+
+/*
+ * To be called last: becoming another user clears the signal. The master may
+ * have died before it was asked for.
+ */
+static void die_with(pid_t parent)
+{
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    if (getppid() != parent)
+        _exit(1);
+}
+
+static void become_owner(const struct master *master)
+{
+    int err = owner_become(&master->owner);
+
+    if (err == 0)
+        return;
+    log_critical("Can't become user %d, group %d: %s", (int)master->owner.uid,
+                 (int)master->owner.gid, strerror(-err));
+    _exit(1);
+}
+
+/* A refusal is not fatal: a container may forbid to bind. */
+static void place_worker(const struct master *master, uint32_t slot)
+{
+    const struct plan_place *place = placement_of(&master->placement, slot);
+    int err = bind_cpus(&place->worker_cpus);
+
+    if (err < 0)
+        log_warning("Worker %u is not bound to its CPUs: %s", slot,
+                    strerror(-err));
+    if (place->memory_node >= 0)
+        bind_memory(place->memory_node, false);
+}
+
+/* Unset, worker_connections does not limit: idle connections are cheap here. */
+static uint32_t connections_max(const struct config *config)
+{
+    uint64_t files = shared_raise_files();
+    uint64_t room = files > 2 * FILES_RESERVED ? files - FILES_RESERVED
+                                               : files / 2;
+
+    if (config->source[CONFIG_AT_worker_connections] != CONFIG_FROM_DEFAULT &&
+        config->worker_connections > 0)
+        room = min_u64(room, config->worker_connections);
+    return (uint32_t)min_u64(room, CONNECTIONS_MAX);
+}
+
+static struct http_limits limits_of(const struct config *config)
+{
+    struct http_limits limits = {
+        .line_bytes = (uint32_t)min_u64(config->limit_request_line, UINT32_MAX),
+        .fields = (uint32_t)min_u64(config->limit_request_fields, UINT32_MAX),
+        .field_bytes =
+            (uint32_t)min_u64(config->limit_request_field_size, UINT32_MAX),
+    };
+
+    return limits;
+}
+
+static void conn_config_fill(struct conn_config *conn,
+                             const struct config *config)
+{
+    *conn = (struct conn_config){
+        .limits = limits_of(config),
+        .body_limit_bytes = config->limit_request_body,
+        .keepalive_ms = milliseconds(config->keepalive),
+        .header_timeout_ms = milliseconds(config->header_timeout),
+        .body_timeout_ms = milliseconds(config->body_timeout),
+        .send_timeout_ms = SEND_TIMEOUT_MS,
+        .linger_ms = LINGER_MS,
+        .request_timeout_ms = milliseconds(config->timeout),
+        .connections_max = connections_max(config),
+        .access_log = config->accesslog[0] != '\0',
+    };
+}
+
+static enum ring_backend backend_of(const struct config *config)
+{
+    if (strcmp(config->io, "uring") == 0)
+        return RING_URING;
+    return strcmp(config->io, "epoll") == 0 ? RING_EPOLL : RING_AUTO;
+}
+
+static void listeners_take(struct master *master, uint32_t slot,
+                           struct worker_spec *spec)
+{
+    for (uint32_t i = 0; i < BOARD_LISTENERS_MAX; i++)
+        spec->listen_fd[i] = -1;
+    for (uint32_t i = 0; i < master->listener_count; i++) {
+        /* Held open here, another worker's socket would outlive it. */
+        listener_close_others(&master->listeners[i], slot);
+        spec->listen_fd[i] = listener_fd(&master->listeners[i], slot);
+    }
+}
+
+/* What belongs to the master alone. */
+static void close_masters_own(const struct master *master)
+{
+    close(master->signal_fd);
+    close(master->epoll_fd);
+    if (master->current.fd >= 0)
+        close(master->current.fd);
+    if (master->trial.fd >= 0)
+        close(master->trial.fd);
+}
+
+static _Noreturn void worker_child(struct master *master, uint32_t slot,
+                                   pid_t parent)
+{
+    struct worker_spec spec = {
+        .board = master->board,
+        .slot = slot,
+        .io = backend_of(master->config),
+        .access_log_fd = master->logs.access_fd,
+        .access_log_format = master->config->access_log_format,
+        .graceful_timeout_ms =
+            milliseconds(master->config->graceful_timeout),
+    };
+    char role[32];
+
+    signals_reset();
+    close_masters_own(master);
+    listeners_take(master, slot, &spec);
+    place_worker(master, slot);
+    conn_config_fill(&spec.conn, master->config);
+    become_owner(master);
+    die_with(parent);
+    snprintf(role, sizeof(role), "worker %u", slot);
+    title_set(master->title, role, master->name);
+    _exit(worker_run(&spec));
+}
+
+pid_t spawn_worker(struct master *master, uint32_t slot)
+{
+    pid_t parent = getpid();
+    pid_t pid;
+
+    fflush(NULL);
+    pid = fork();
+    if (pid == 0)
+        worker_child(master, slot, parent);
+    return pid < 0 ? -errno : pid;
+}
+
+static _Noreturn void template_child(struct master *master, int socket,
+                                     pid_t parent)
+{
+    char *program = master->host.program;
+    char flag[] = "--board";
+    char fd[16];
+    char *argv[] = {program, flag, fd, NULL};
+
+    snprintf(fd, sizeof(fd), "%d", master->board->board_fd);
+    signals_reset();
+    dup2(socket, master->board->template_fd);
+    shared_pass_on(master->board);
+    become_owner(master);
+    die_with(parent);
+    execv(program, argv);
+    log_critical("Can't run %s: %s", program, strerror(errno));
+    _exit(1);
+}
+
+pid_t spawn_template(struct master *master, int *ret_fd)
+{
+    pid_t parent = getpid();
+    int fds[2];
+    pid_t pid;
+
+    if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0,
+                   fds) < 0)
+        return -errno;
+    fflush(NULL);
+    pid = fork();
+    if (pid == 0)
+        template_child(master, fds[1], parent);
+    if (pid < 0) {
+        int err = -errno;
+
+        close(fds[0]);
+        close(fds[1]);
+        return err;
+    }
+    close(fds[1]);
+    *ret_fd = fds[0];
+    return pid;
+}
+
+int spawn_interp(const struct master *master, const struct template *from,
+                 uint32_t interp_slot)
+{
+    const struct plan_place *place =
+        placement_of(&master->placement, board_home(interp_slot));
+    struct template_message order = {
+        .op = TEMPLATE_FORK,
+        .slot = interp_slot,
+        .node = place->memory_node,
+        .pinned = !cpus_is_empty(&place->interp_cpus),
+    };
+
+    memcpy(order.cpus, place->interp_cpus.word, sizeof(order.cpus));
+    if (send(from->fd, &order, sizeof(order), MSG_DONTWAIT | MSG_NOSIGNAL) < 0)
+        return -errno;
+    return 0;
+}

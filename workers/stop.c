@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: MIT */
+#include "stop.h"
+
+#include "core/log.h"
+#include "generation.h"
+#include "interp.h"
+#include "worker_slot.h"
+
+/* After workers are gone: for atexit handlers, and when stopping quickly. */
+#define LEAVE_NS (2 * NS_PER_S)
+/* Workers end by themselves at graceful_timeout; this much later they must. */
+#define KILL_NS NS_PER_S
+
+void stop_start(struct master *master, bool quick)
+{
+    if (master->phase == MASTER_SERVING) {
+        master->phase = MASTER_DRAINING;
+        master->stop_ns =
+            master_deadline(master, master->config->graceful_timeout);
+        atomic_store(&master->board->draining, 1);
+        /* The workers hold the last references and take what is queued. */
+        for (uint32_t i = 0; i < master->listener_count; i++)
+            listener_close(&master->listeners[i]);
+        master->listener_count = 0;
+        worker_slot_command_all(master, BOARD_COMMAND_DRAIN);
+    }
+    if (quick && !master->quick) {
+        master->quick = true;
+        master->stop_ns = min_u64(master->stop_ns, master->now + LEAVE_NS);
+        worker_slot_command_all(master, BOARD_COMMAND_QUIT);
+        if (master->phase == MASTER_LEAVING) {
+            interp_drain_all(master, master->stop_ns);
+            generation_quit(master, master->stop_ns);
+        }
+    }
+}
+
+void stop_fail(struct master *master, int exit_code, const char *reason)
+{
+    if (master->reason == NULL) {
+        master->exit_code = master->checks_only ? 1 : exit_code;
+        master->reason = reason;
+    }
+    stop_start(master, true);
+}
+
+static void settle_draining(struct master *master)
+{
+    uint64_t leave_ns = master->now + LEAVE_NS;
+
+    if (worker_slot_alive(master) > 0) {
+        if (master->now >= master->stop_ns + KILL_NS)
+            worker_slot_kill_all(master);
+        else
+            master_wake_at(master, master->stop_ns + KILL_NS);
+        return;
+    }
+    master->phase = MASTER_LEAVING;
+    /* With the time that is left; atexit handlers get a moment anyway. */
+    if (master->stop_ns < leave_ns)
+        master->stop_ns = leave_ns;
+    interp_drain_all(master, master->stop_ns);
+    generation_quit(master, master->stop_ns);
+}
+
+void stop_settle(struct master *master)
+{
+    if (master->phase == MASTER_DRAINING)
+        settle_draining(master);
+    if (master->phase == MASTER_LEAVING && interp_alive(master) == 0 &&
+        generation_is_gone(master))
+        master->phase = MASTER_GONE;
+}

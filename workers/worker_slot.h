@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * worker_slot - supervision of the worker processes: as many as wanted, each
+ * started again at once on the same sockets and arena when it dies; more with
+ * TTIN, fewer with TTOU.
+ */
+#ifndef GCORN_WORKERS_WORKER_SLOT_H
+#define GCORN_WORKERS_WORKER_SLOT_H
+
+#include "workers/master.h"
+
+/* Opens, starts, retires and closes slots, as wanted. */
+void worker_slot_settle(struct master *master);
+
+/* A child ended. False when it was no worker. */
+bool worker_slot_on_exit(struct master *master, pid_t pid, int status);
+
+/* One more or one less, within what there is room for. */
+void worker_slot_scale(struct master *master, int by);
+
+/* A command to all that run. DRAIN and QUIT are not taken back by REOPEN. */
+void worker_slot_command_all(struct master *master, enum board_command command);
+
+void worker_slot_kill_all(const struct master *master);
+uint32_t worker_slot_alive(const struct master *master);
+#endif
