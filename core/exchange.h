@@ -147,12 +147,10 @@ static inline uint64_t exchange_word_sequence(uint64_t word)
     return word >> 24;
 }
 
-/* NULL for a slot outside. */
+/* The slot must be below arena->slots: numbers from outside are checked. */
 static inline struct exchange *exchange_at(const struct arena *arena,
                                            uint32_t slot)
 {
-    if (unlikely(slot >= arena->slots))
-        return NULL;
     return (struct exchange *)(void *)(arena->base +
                                        arena->header->slots_off +
                                        (uint64_t)slot * ARENA_SLOT_BYTES);
