@@ -30,11 +30,12 @@ static uint64_t sequence_of(const struct exchange *x)
 static void keep(struct conn_set *set, const struct exchange_file_note *note,
                  int fd)
 {
-    struct exchange *x = exchange_at(&set->table->arena, note->slot);
+    struct arena *arena = &set->table->arena;
     struct conn_file *file = NULL;
     struct conn_job *job;
 
-    if (x && set->jobs[note->slot].conn && sequence_of(x) == note->sequence)
+    if (note->slot < arena->slots && set->jobs[note->slot].conn &&
+        sequence_of(exchange_at(arena, note->slot)) == note->sequence)
         file = pool_get(&set->files);
     if (!file) {
         close(fd);
