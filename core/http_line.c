@@ -101,15 +101,21 @@ static bool take_authority_form(struct http_head *head)
            host_len + 1 < text.n;
 }
 
-static bool is_scheme(struct bytes text)
+static bool is_letter(char c)
+{
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
+}
+
+/* RFC 3986 3.1. Returns the length of the scheme before "://", or 0. */
+static size_t scheme_len(struct bytes text)
 {
     size_t pos = 0;
 
-    while (pos < text.n && text.p[pos] != ':' &&
-           http_is_class(text.p[pos], HTTP_CLASS_TOKEN))
+    while (pos < text.n &&
+           (is_letter(text.p[pos]) ||
+            (pos > 0 && memchr("0123456789+-.", text.p[pos], 13))))
         pos++;
-    return pos > 0 && !http_is_digit(text.p[0]) && text.n - pos >= 3 &&
-           memcmp(text.p + pos, "://", 3) == 0;
+    return text.n - pos >= 3 && memcmp(text.p + pos, "://", 3) == 0 ? pos : 0;
 }
 
 /* scheme://host[:port][/path]; path is what precedes the query so far. */
@@ -118,13 +124,13 @@ static bool take_absolute_form(struct http_head *head)
     struct http_request *request = head->request;
     struct bytes text = http_head_text(head, request->path);
     struct bytes authority;
-    size_t from;
+    size_t from = scheme_len(text);
     size_t to;
     size_t host_len;
 
-    if (!is_scheme(text))
+    if (from == 0)
         return false;
-    from = (size_t)((const char *)memchr(text.p, ':', text.n) - text.p) + 3;
+    from += 3;
     to = from;
     while (to < text.n && text.p[to] != '/')
         to++;

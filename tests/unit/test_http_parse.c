@@ -1,112 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Request heads: what is taken, what is refused and why, with each scanner,
- * whole and in every split. Data lies in a block of exactly its size, so the
- * address sanitizer sees a byte read too many.
+ * Request heads: what is taken, what is refused and why.
  */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-
-#include <cmocka.h>
-
-#include "core/http.h"
-
-#define MAX_FIELDS 128
-
-static const struct http_limits usual = {
-    .line_bytes = 4094, .fields = 100, .field_bytes = 8190};
-
-static const char *const scanners[] = {"scalar", "sse4.2", "avx2"};
-
-struct parsed {
-    int result;
-    struct http_request request;
-    struct http_field fields[MAX_FIELDS];
-};
-
-/* One call with the first n bytes of text, in a block of their own. */
-static int feed(struct http_parser *parser, const struct http_limits *limits,
-                struct bytes text, size_t n, struct parsed *parsed)
-{
-    char *block = malloc(n ? n : 1);
-
-    assert_non_null(block);
-    if (n)
-        memcpy(block, text.p, n);
-    parsed->result = http_parse(parser, limits, (struct bytes){block, n},
-                                &parsed->request, parsed->fields, MAX_FIELDS);
-    free(block);
-    return parsed->result;
-}
-
-static void parse_whole(const struct http_limits *limits, struct bytes text,
-                        struct parsed *parsed)
-{
-    struct http_parser parser = {0};
-
-    memset(parsed, 0, sizeof(*parsed));
-    feed(&parser, limits, text, text.n, parsed);
-}
-
-static void assert_same(const struct parsed *a, const struct parsed *b,
-                        struct bytes text)
-{
-    if (a->result != b->result)
-        fail_msg("%d and %d for: %.*s", a->result, b->result, (int)text.n,
-                 text.p);
-    if (a->result <= 0)
-        return;
-    assert_memory_equal(&a->request, &b->request, sizeof(a->request));
-    assert_memory_equal(a->fields, b->fields,
-                        a->request.field_count * sizeof(a->fields[0]));
-}
-
-static void assert_every_split(const struct http_limits *limits,
-                               struct bytes text, const struct parsed *whole)
-{
-    struct parsed parsed;
-
-    for (size_t at = 0; at <= text.n; at++) {
-        struct http_parser parser = {0};
-
-        memset(&parsed, 0, sizeof(parsed));
-        if (feed(&parser, limits, text, at, &parsed) == 0)
-            feed(&parser, limits, text, text.n, &parsed);
-        assert_same(&parsed, whole, text);
-    }
-}
-
-static void assert_bytewise(const struct http_limits *limits, struct bytes text,
-                            const struct parsed *whole)
-{
-    struct http_parser parser = {0};
-    struct parsed parsed = {0};
-
-    for (size_t n = 0; n <= text.n && parsed.result == 0; n++)
-        feed(&parser, limits, text, n, &parsed);
-    assert_same(&parsed, whole, text);
-}
-
-/* The whole, with what the other ways of feeding and scanning give. */
-static void parse_all_ways(const struct http_limits *limits, struct bytes text,
-                           struct parsed *whole)
-{
-    parse_whole(limits, text, whole);
-    for (size_t i = 0; i < ARRAY_SIZE(scanners); i++) {
-        struct parsed parsed;
-
-        if (http_scan_use(scanners[i]) < 0)
-            continue;
-        parse_whole(limits, text, &parsed);
-        assert_same(&parsed, whole, text);
-        assert_bytewise(limits, text, whole);
-        assert_every_split(limits, text, whole);
-    }
-}
+#include "http_feed.h"
 
 static void assert_span(const char *base, struct http_span span,
                         const char *want)
@@ -127,9 +23,6 @@ struct valid {
     uint32_t permit;
 };
 
-#define V "HTTP/1.1\r\n"
-#define H "Host: a\r\n"
-#define END "\r\n"
 #define KA HTTP_KEEP_ALIVE
 
 static const struct valid valid[] = {
@@ -269,7 +162,6 @@ struct invalid {
     uint32_t permit;
 };
 
-#define R "GET / " V H
 #define P "POST / " V H
 
 static const struct invalid invalid[] = {
@@ -316,6 +208,8 @@ static const struct invalid invalid[] = {
     {HTTP_ERROR_TARGET, "GET http:/a " V, 0},
     {HTTP_ERROR_TARGET, "GET ://a " V, 0},
     {HTTP_ERROR_TARGET, "GET 1http://a " V, 0},
+    {HTTP_ERROR_TARGET, "GET a!b://a " V, 0},
+    {HTTP_ERROR_TARGET, "GET a:// " V, 0},
     {HTTP_ERROR_TARGET, "PUT s://]ufd/: " V, 0},
     {HTTP_ERROR_TARGET, "CONNECT / " V, 0},
     {HTTP_ERROR_TARGET, "CONNECT b " V, 0},
@@ -502,116 +396,6 @@ static void test_folds(void **state)
     }
 }
 
-/* A request with a target, and a field, of given lengths. */
-static struct bytes sized(char *out, size_t room, size_t target, size_t value)
-{
-    size_t n;
-
-    n = (size_t)snprintf(out, room, "GET /");
-    memset(out + n, 'a', target - 1);
-    n += target - 1;
-    n += (size_t)snprintf(out + n, room - n, " " V H "X: ");
-    memset(out + n, 'v', value);
-    n += value;
-    n += (size_t)snprintf(out + n, room - n, "\r\n\r\n");
-    return (struct bytes){out, n};
-}
-
-static int outcome(const struct http_limits *limits, struct bytes text)
-{
-    struct parsed parsed;
-
-    parse_all_ways(limits, text, &parsed);
-    return parsed.result;
-}
-
-static void test_line_limit(void **state)
-{
-    /* "GET " and " HTTP/1.1" are 13 of the 40 bytes. */
-    struct http_limits limits = {.line_bytes = 40};
-    char text[400];
-    struct bytes whole;
-
-    (void)state;
-    whole = sized(text, sizeof(text), 27, 1);
-    assert_int_equal(outcome(&limits, whole), whole.n);
-    whole = sized(text, sizeof(text), 28, 1);
-    assert_int_equal(outcome(&limits, whole), -HTTP_ERROR_LINE_LIMIT);
-    /* Refused with the first byte too many, not when the line ends. */
-    assert_int_equal(outcome(&limits, (struct bytes){text, 40}), 0);
-    assert_int_equal(outcome(&limits, (struct bytes){text, 41}),
-                     -HTTP_ERROR_LINE_LIMIT);
-    limits.line_bytes = 0;
-    assert_int_equal(outcome(&limits, whole), whole.n);
-    /* The empty line before it does not count. */
-    limits.line_bytes = 14;
-    assert_int_equal(outcome(&limits, BYTES("\r\nGET / " V H END)), 29);
-    limits.line_bytes = 13;
-    assert_int_equal(outcome(&limits, BYTES("\r\nGET / " V H END)),
-                     -HTTP_ERROR_LINE_LIMIT);
-}
-
-static void test_field_limit(void **state)
-{
-    /* "X: " and CRLF are 5 of the 50 bytes. */
-    struct http_limits limits = {.field_bytes = 50};
-    char text[400];
-    struct bytes whole;
-
-    (void)state;
-    whole = sized(text, sizeof(text), 1, 45);
-    assert_int_equal(outcome(&limits, whole), whole.n);
-    whole = sized(text, sizeof(text), 1, 46);
-    assert_int_equal(outcome(&limits, whole), -HTTP_ERROR_FIELD_LIMIT);
-    assert_int_equal(outcome(&limits, (struct bytes){text, 25 + 48}), 0);
-    assert_int_equal(outcome(&limits, (struct bytes){text, 25 + 49}),
-                     -HTTP_ERROR_FIELD_LIMIT);
-    limits.field_bytes = 0;
-    assert_int_equal(outcome(&limits, whole), whole.n);
-    limits.field_bytes = 12;
-    assert_int_equal(outcome(&limits, BYTES(R "X-Very-Long-Na")),
-                     -HTTP_ERROR_FIELD_LIMIT);
-    assert_int_equal(outcome(&limits, BYTES(R "X:            ")),
-                     -HTTP_ERROR_FIELD_LIMIT);
-    for (limits.field_bytes = 1; limits.field_bytes < 9; limits.field_bytes++)
-        assert_int_equal(outcome(&limits, BYTES(R END)),
-                         -HTTP_ERROR_FIELD_LIMIT);
-    assert_int_equal(outcome(&limits, BYTES(R END)), 27);
-}
-
-/* All lines of a folded field count together. */
-static void test_fold_limit(void **state)
-{
-    struct http_limits limits = {.field_bytes = 14,
-                                 .flags = HTTP_PERMIT_OBS_FOLD};
-    struct bytes text = BYTES("GET / HTTP/1.0\r\nX: abc\r\n de\r\n\r\n");
-
-    (void)state;
-    assert_int_equal(outcome(&limits, text), text.n);
-    limits.field_bytes = 12;
-    assert_int_equal(outcome(&limits, text), -HTTP_ERROR_FIELD_LIMIT);
-    limits.field_bytes = 9;
-    assert_int_equal(outcome(&limits, text), -HTTP_ERROR_FIELD_LIMIT);
-}
-
-static void test_fields_limit(void **state)
-{
-    struct http_limits limits = {.fields = 2};
-    struct http_parser parser = {0};
-    struct bytes two = BYTES(R "X: 1\r\n\r\n");
-    struct bytes three = BYTES(R "X: 1\r\nY");
-    struct http_request request;
-    struct http_field fields[1];
-
-    (void)state;
-    assert_int_equal(outcome(&limits, two), two.n);
-    assert_int_equal(outcome(&limits, three), -HTTP_ERROR_FIELDS_LIMIT);
-    limits.fields = 0;
-    assert_int_equal(outcome(&limits, three), 0);
-    assert_int_equal(http_parse(&parser, &limits, two, &request, fields, 1),
-                     -HTTP_ERROR_FIELDS_LIMIT);
-}
-
 /* What follows the head is not touched and does not change the result. */
 static void test_more_behind(void **state)
 {
@@ -645,8 +429,6 @@ int main(void)
         cmocka_unit_test(test_valid),       cmocka_unit_test(test_host),
         cmocka_unit_test(test_invalid),     cmocka_unit_test(test_nul),
         cmocka_unit_test(test_underscores), cmocka_unit_test(test_folds),
-        cmocka_unit_test(test_line_limit),  cmocka_unit_test(test_field_limit),
-        cmocka_unit_test(test_fold_limit),  cmocka_unit_test(test_fields_limit),
         cmocka_unit_test(test_more_behind), cmocka_unit_test(test_lines_once),
     };
 
