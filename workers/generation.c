@@ -246,12 +246,11 @@ void generation_quit(struct master *master, uint64_t kill_ns)
 
 void generation_signal(const struct master *master, int signal)
 {
-    if (master->current.pid != 0)
+    /* Before it is ready it may have no handler yet, and would die. */
+    if (master->current.pid != 0 && master->current.ready)
         kill(master->current.pid, signal);
-    if (master->trial.pid != 0)
+    if (master->trial.pid != 0 && master->trial.ready)
         kill(master->trial.pid, signal);
-    if (master->retired.pid != 0)
-        kill(master->retired.pid, signal);
 }
 
 bool generation_is_gone(const struct master *master)

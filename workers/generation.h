@@ -40,6 +40,7 @@ bool generation_on_boot_failure(struct master *master, uint32_t generation,
 
 /* Tells all templates to quit; they are killed at kill_ns. */
 void generation_quit(struct master *master, uint64_t kill_ns);
+/* A signal to the templates that handle it. */
 void generation_signal(const struct master *master, int signal);
 bool generation_is_gone(const struct master *master);
 #endif

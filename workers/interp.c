@@ -150,7 +150,8 @@ static void on_stuck(struct master *master, uint32_t slot)
     pid_t pid = atomic_load(&place->pid);
     uint64_t kill_ns = master->now + STUCK_KILL_NS;
 
-    log_critical("WORKER TIMEOUT (pid:%d)", (int)pid);
+    /* The I/O worker has logged the timeout, and of which request. */
+    log_warning("Worker (pid:%d) is stuck; replacing it", (int)pid);
     interp->stuck_ns = master->now;
     interp->killed = true;
     if (pid > 0)

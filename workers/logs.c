@@ -7,9 +7,10 @@
 #include <string.h>
 #include <unistd.h>
 
-static bool is_file(const char *name)
+/* NULL when it names no file. */
+static const char *path_of(const char *name)
 {
-    return name[0] != '\0' && strcmp(name, "-") != 0;
+    return name[0] != '\0' && strcmp(name, "-") != 0 ? name : NULL;
 }
 
 static int file_open(const char *path, const struct owner *owner, int *ret_fd)
@@ -26,18 +27,13 @@ static int file_open(const char *path, const struct owner *owner, int *ret_fd)
     return 0;
 }
 
-static int log_to(const char *name, int standard, const struct owner *owner,
+static int log_to(const char *path, const struct owner *owner,
                   struct config_error *error, int *ret_fd)
 {
-    int err;
+    int err = path != NULL ? file_open(path, owner, ret_fd) : 0;
 
-    if (!is_file(name)) {
-        *ret_fd = standard;
-        return 0;
-    }
-    err = file_open(name, owner, ret_fd);
     if (err < 0)
-        return config_fail(error, 1, "'%s' isn't writable: %s", name,
+        return config_fail(error, 1, "'%s' isn't writable: %s", path,
                            strerror(-err));
     return 0;
 }
@@ -46,26 +42,32 @@ int logs_open(struct logs *logs, const struct config *config,
               const struct owner *owner, struct config_error *error)
 {
     enum log_level level = LOG_LEVEL_INFO;
-    int err = log_to(config->errorlog, STDERR_FILENO, owner, error,
-                     &logs->error_fd);
+    int err;
 
+    *logs = (struct logs){
+        .error_fd = STDERR_FILENO,
+        .access_fd = config->accesslog[0] != '\0' ? STDOUT_FILENO : -1,
+        .error_path = path_of(config->errorlog),
+        .access_path = path_of(config->accesslog),
+        .owner = *owner,
+    };
+    err = log_to(logs->error_path, owner, error, &logs->error_fd);
     if (err < 0)
         return err;
     /* As in Gunicorn, a level it does not know is info. */
     log_level_parse(config->loglevel, &level);
     log_open(logs->error_fd, level);
-    logs->access_fd = -1;
-    if (config->accesslog[0] == '\0')
-        return 0;
-    return log_to(config->accesslog, STDOUT_FILENO, owner, error,
-                  &logs->access_fd);
+    return log_to(logs->access_path, owner, error, &logs->access_fd);
 }
 
 static void replace(const char *path, int fd, const struct owner *owner)
 {
     int fresh;
-    int err = file_open(path, owner, &fresh);
+    int err;
 
+    if (path == NULL)
+        return;
+    err = file_open(path, owner, &fresh);
     if (err < 0) {
         log_error("Can't open %s again: %s", path, strerror(-err));
         return;
@@ -74,11 +76,8 @@ static void replace(const char *path, int fd, const struct owner *owner)
     close(fresh);
 }
 
-void logs_reopen(const struct logs *logs, const struct config *config,
-                 const struct owner *owner)
+void logs_reopen(const struct logs *logs)
 {
-    if (is_file(config->errorlog))
-        replace(config->errorlog, logs->error_fd, owner);
-    if (is_file(config->accesslog))
-        replace(config->accesslog, logs->access_fd, owner);
+    replace(logs->error_path, logs->error_fd, &logs->owner);
+    replace(logs->access_path, logs->access_fd, &logs->owner);
 }

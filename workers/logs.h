@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * logs - the log files: opened by the master before anything is forked, and
- * opened anew under the same descriptor numbers after they were rotated.
+ * opened anew under the same descriptor numbers after they were rotated, by
+ * each process for itself.
  */
 #ifndef GCORN_WORKERS_LOGS_H
 #define GCORN_WORKERS_LOGS_H
@@ -11,14 +12,19 @@
 
 struct logs {
     int error_fd;
-    int access_fd; /* -1: off */
+    int access_fd;           /* -1: off */
+    const char *error_path;  /* NULL: not a file */
+    const char *access_path; /* NULL: not a file */
+    struct owner owner;
 };
 
 /* Relative names count from the current directory. 0, or -EINVAL. */
 int logs_open(struct logs *logs, const struct config *config,
               const struct owner *owner, struct config_error *error);
 
-/* Keeps the old file, and says so, when the new one cannot be opened. */
-void logs_reopen(const struct logs *logs, const struct config *config,
-                 const struct owner *owner);
+/*
+ * For each process that writes, the master first. Keeps the old file, and
+ * says so, when the new one cannot be opened.
+ */
+void logs_reopen(const struct logs *logs);
 #endif

@@ -56,7 +56,7 @@ static void reap(struct master *master)
 
 static void reopen_logs(struct master *master)
 {
-    logs_reopen(&master->logs, master->config, &master->owner);
+    logs_reopen(&master->logs);
     worker_slot_command_all(master, BOARD_COMMAND_REOPEN);
     interp_signal_all(master, SIGUSR1);
     generation_signal(master, SIGUSR1);

@@ -152,6 +152,7 @@ static _Noreturn void worker_child(struct master *master, uint32_t slot,
         .io = backend_of(master->config),
         .access_log_fd = master->logs.access_fd,
         .access_log_format = master->config->access_log_format,
+        .logs = &master->logs,
         .graceful_timeout_ms =
             milliseconds(master->config->graceful_timeout),
     };

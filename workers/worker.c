@@ -139,6 +139,20 @@ static void drain(struct worker *worker)
     conn_drain(worker->conns);
 }
 
+/* Back to NONE first: the order may be given again at any time. */
+static void reopen(struct worker *worker)
+{
+    uint32_t seen = BOARD_COMMAND_REOPEN;
+
+    atomic_compare_exchange_strong(&worker->self->command, &seen,
+                                   BOARD_COMMAND_NONE);
+    worker->obeyed = BOARD_COMMAND_NONE;
+    if (worker->log)
+        access_log_flush(worker->log);
+    if (worker->spec->logs)
+        logs_reopen(worker->spec->logs);
+}
+
 static void obey(struct worker *worker, uint32_t command)
 {
     if (likely(command == worker->obeyed))
@@ -146,7 +160,9 @@ static void obey(struct worker *worker, uint32_t command)
     worker->obeyed = command;
     switch ((enum board_command)command) {
     case BOARD_COMMAND_NONE:
-    case BOARD_COMMAND_REOPEN: /* the descriptor was replaced in place */
+        break;
+    case BOARD_COMMAND_REOPEN:
+        reopen(worker);
         break;
     case BOARD_COMMAND_DRAIN:
         drain(worker);

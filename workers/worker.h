@@ -9,6 +9,7 @@
 
 #include "core/board.h"
 #include "core/conn.h"
+#include "workers/logs.h"
 
 struct worker_spec {
     struct board *board;
@@ -18,6 +19,7 @@ struct worker_spec {
     struct conn_config conn;
     int access_log_fd;             /* -1: off */
     const char *access_log_format; /* Gunicorn's atoms */
+    const struct logs *logs;       /* opened anew on BOARD_COMMAND_REOPEN */
     uint32_t graceful_timeout_ms;
 };
 
