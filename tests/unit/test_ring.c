@@ -708,40 +708,22 @@ static void test_check_leaves_no_trace(void **state)
     assert_int_equal(ring_buffers_free(f->ring), BUFFERS);
 }
 
-static void test_auto_never_fails(void **state)
+/* As inherited from a service manager, or shared with an epoll worker. */
+static void test_accept_on_nonblocking(void **state)
 {
-    struct ring_config config = {.backend = RING_AUTO};
-    struct ring *ring;
+    struct fixture *f = *state;
+    struct sockaddr_in address;
+    int listener = listen_local(&address);
+    int peer;
 
-    (void)state;
-    assert_int_equal(ring_open(&ring, &config), 0);
-    if (strcmp(ring_name(ring), "io_uring") == 0)
-        assert_string_equal(ring_why(ring), "");
-    else
-        assert_true(strlen(ring_why(ring)) > 0);
-    assert_int_equal(ring_buffers_free(ring), 256);
-    ring_free(ring);
-}
-
-static void test_refuses_odd_buffer_counts(void **state)
-{
-    struct ring_config config = {.backend = RING_EPOLL, .buffers = 100};
-    struct ring *ring;
-
-    (void)state;
-    assert_int_equal(ring_open(&ring, &config), -EINVAL);
-}
-
-static void test_explanations(void **state)
-{
-    static const int errors[] = {EPERM, ENOSYS, EINVAL, ENOMEM, ENOTSUP, EIO};
-    char text[RING_WHY_BYTES];
-
-    (void)state;
-    for (size_t i = 0; i < ARRAY_SIZE(errors); i++) {
-        ring_explain(-errors[i], text);
-        assert_non_null(strstr(text, "io_uring"));
-    }
+    fcntl(listener, F_SETFL, O_NONBLOCK);
+    ring_accept(f->ring, listener, ACCEPT);
+    assert_nothing(f);
+    peer = connect_local(&address);
+    ring_close(f->ring, next(f, ACCEPT));
+    ring_close(f->ring, listener);
+    assert_nothing(f);
+    close(peer);
 }
 
 #define RING_TESTS(X)                                                          \
@@ -761,6 +743,7 @@ static void test_explanations(void **state)
     X(test_send_while_receiving)                                               \
     X(test_accept)                                                             \
     X(test_accept_one_at_a_time)                                               \
+    X(test_accept_on_nonblocking)                                              \
     X(test_close_tells_the_peer)                                               \
     X(test_number_reuse)                                                       \
     X(test_shutdown)                                                           \
@@ -786,12 +769,6 @@ static const struct CMUnitTest epoll_tests[] = {
 #undef X
 };
 
-static const struct CMUnitTest open_tests[] = {
-    cmocka_unit_test(test_auto_never_fails),
-    cmocka_unit_test(test_refuses_odd_buffer_counts),
-    cmocka_unit_test(test_explanations),
-};
-
 /* Where io_uring is forbidden its half is left out, and says so. */
 static int run_uring_tests(void)
 {
@@ -814,6 +791,5 @@ int main(void)
     int failed = run_uring_tests();
 
     failed += cmocka_run_group_tests_name("epoll", epoll_tests, NULL, NULL);
-    failed += cmocka_run_group_tests_name("ring_open", open_tests, NULL, NULL);
     return failed;
 }
