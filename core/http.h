@@ -83,7 +83,7 @@ struct http_request {
 /* 0 means unlimited (bounded by what the caller can hold). */
 struct http_limits {
     uint32_t line_bytes;  /* request line, without CRLF */
-    uint32_t fields;      /* number of field lines */
+    uint32_t fields;      /* number of field lines, dropped ones too */
     uint32_t field_bytes; /* one field line with CRLF */
     uint32_t flags;       /* HTTP_PERMIT_ ... */
 };

@@ -1,4 +1,9 @@
 /* SPDX-License-Identifier: MIT */
+/*
+ * The request line: method SP target SP version, one space each and no other
+ * white space, though RFC 9112 3 would allow to be lenient: what two parsers
+ * split at different places is a way in for a second request.
+ */
 #include "http_head.h"
 
 static enum http_method method_find(struct bytes text, bool any_case)
@@ -32,7 +37,11 @@ static bool has_lower(struct bytes text)
     return false;
 }
 
-/* The token at [start, end). Registered methods are short, in upper case. */
+/*
+ * The token at [start, end). Registered methods have three to twenty letters,
+ * in upper case. Casefolding is for the reader of the result: the head is not
+ * ours to write to.
+ */
 static bool take_method(struct http_head *head, size_t start, size_t end)
 {
     struct http_request *request = head->request;
@@ -56,7 +65,10 @@ static bool take_method(struct http_head *head, size_t start, size_t end)
     return text.n > 0;
 }
 
-/* Returns the length of "[...]" at the start of text, or 0. */
+/*
+ * Returns the length of "[...]" at the start of text, or 0. More than addresses
+ * pass (IPvFuture, a zone): what they mean is for the application to say.
+ */
 static size_t ip_literal(struct bytes text)
 {
     size_t pos = 1;
@@ -159,7 +171,10 @@ static bool take_target(struct http_head *head)
     return take_absolute_form(head);
 }
 
-/* Continues over the given mark bytes; returns where the run really ends. */
+/*
+ * The scanner stops at every '?' and '#', which only count once: goes on from
+ * pos over those in marks, and returns where the run really ends.
+ */
 static size_t scan_past(const struct http_head *head, size_t pos,
                         const char *marks)
 {
@@ -170,7 +185,10 @@ static size_t scan_past(const struct http_head *head, size_t pos,
     return pos;
 }
 
-/* Returns the offset of the space behind the target at start, 0 or -error. */
+/*
+ * Returns the offset of the space behind the target at start, 0 or -error. A
+ * fragment has no business here, but some clients send it; it is left out.
+ */
 static int parse_target(struct http_head *head, size_t start)
 {
     struct http_request *request = head->request;

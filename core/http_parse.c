@@ -214,6 +214,10 @@ static int parse_value(struct http_head *head, size_t start,
     return next;
 }
 
+/*
+ * The line at start, which may be incomplete. Nothing outside fields[] changes
+ * before it is over, so that it can be read again.
+ */
 static int parse_field(struct http_head *head, size_t start)
 {
     struct http_parser *parser = head->parser;
@@ -295,6 +299,7 @@ static void replace_host(struct http_head *head)
     }
 }
 
+/* The empty line has come: what can only be told of a whole head. */
 static int finish(struct http_head *head, int head_len)
 {
     struct http_request *request = head->request;

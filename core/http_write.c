@@ -1,4 +1,8 @@
 /* SPDX-License-Identifier: MIT */
+/*
+ * What the server itself says: phrases, dates and the page of a refusal. The
+ * page is Gunicorn's, byte for byte, since some monitoring looks for it.
+ */
 #include "http.h"
 
 #include <stdio.h>
@@ -205,6 +209,7 @@ int http_error_response(char *out, size_t room, int status, struct bytes extra,
     struct out head = {out, room, 0};
     struct out counted = {NULL, 0, 0};
 
+    /* Once for Content-Length, with no room, and once for good. */
     put_page(&counted, reason, message);
     put_text(&head, "HTTP/1.1 ");
     put_number(&head, (size_t)status);
