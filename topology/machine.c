@@ -253,6 +253,14 @@ static void read_packages(struct machine_reading *r)
     }
 }
 
+static void read_version(struct machine *m)
+{
+    unsigned v = hwloc_get_api_version();
+
+    snprintf(m->hwloc, sizeof(m->hwloc), "%u.%u.%u", v >> 16 & 0xff,
+             v >> 8 & 0xff, v & 0xff);
+}
+
 static void read_names(struct machine_reading *r)
 {
     struct machine *m = r->machine;
@@ -288,6 +296,7 @@ static int fill(struct machine_reading *r)
     if (rc == 0) {
         read_packages(r);
         read_names(r);
+        read_version(r->machine);
     }
     return rc;
 }

@@ -89,6 +89,7 @@ struct machine {
     uint32_t n_l3;
     uint64_t l3_bytes;
     uint64_t meminfo_bytes; /* /proc/meminfo MemTotal; 0: not read */
+    char hwloc[16];         /* version of the library that read it */
     char cpu_vendor[32];
     char cpu_model[96];
     int32_t cpu_family, cpu_model_number; /* -1: unknown */
