@@ -18,6 +18,21 @@ static void found(struct host *host, const char *sign)
              sign);
 }
 
+/*
+ * The first namespaces of a kernel have fixed numbers. A file system made
+ * for a container can also be the root of a plain machine.
+ */
+static bool has_first_namespaces(void)
+{
+    char pid[64], cgroup[64];
+
+    return sysfile_link_name("", "/proc/self/ns/pid", pid, sizeof(pid)) &&
+           sysfile_link_name("", "/proc/self/ns/cgroup", cgroup,
+                             sizeof(cgroup)) &&
+           strcmp(pid, "pid:[4026531836]") == 0 &&
+           strcmp(cgroup, "cgroup:[4026531835]") == 0;
+}
+
 static void find_container(const char *root, struct host *host)
 {
     static const char *const files[] = {"/.dockerenv", "/run/.containerenv",
@@ -26,6 +41,8 @@ static void find_container(const char *root, struct host *host)
                                         "containerd", "/libpod",   "/ecs/"};
     char text[4096];
 
+    if (root[0] == '\0' && has_first_namespaces())
+        return;
     for (size_t i = 0; i < ARRAY_SIZE(files); i++)
         if (sysfile_exists(root, files[i]))
             return found(host, files[i]);

@@ -168,6 +168,15 @@ static void read_base_clock(const char *root, struct processor *p)
     take_clock(p, name_base_mhz(p->model), "model name");
 }
 
+/* The CPU pads its name with blanks. */
+static void trim(char *text)
+{
+    size_t n = strlen(text);
+
+    while (n > 0 && text[n - 1] == ' ')
+        text[--n] = '\0';
+}
+
 void processor_read(const char *root, const struct machine *machine,
                     struct processor *ret_processor)
 {
@@ -181,5 +190,6 @@ void processor_read(const char *root, const struct machine *machine,
         read_cpuinfo(root, &p);
     read_base_clock(root, &p);
     find_generation(&p);
+    trim(p.model);
     *ret_processor = p;
 }

@@ -227,13 +227,14 @@ static void check_files(const char *root, struct checks *checks)
         check_remedy(c, "# LimitNOFILE=1048576 in the unit of the service");
 }
 
-void settings_check(const char *root, const struct plan *plan,
-                    struct checks *checks)
+void settings_check(const char *root, const struct machine *machine,
+                    const struct plan *plan, struct checks *checks)
 {
     for (size_t i = 0; i < ARRAY_SIZE(numbers); i++)
         check_number(root, &numbers[i], checks);
     check_huge_pages(root, checks);
-    check_balancing(root, plan, checks);
+    if (machine->n_nodes > 1)
+        check_balancing(root, plan, checks);
     check_io_uring(root, checks);
     check_governor(root, checks);
     check_clock(root, checks);

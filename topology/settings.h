@@ -10,8 +10,8 @@
 #include "topology/checks.h"
 #include "topology/plan.h"
 
-/* Reads below @root; @plan says how many workers there are and if bound. */
-void settings_check(const char *root, const struct plan *plan,
-                    struct checks *checks);
+/* Reads below @root; @plan is for this @machine. */
+void settings_check(const char *root, const struct machine *machine,
+                    const struct plan *plan, struct checks *checks);
 
 #endif

@@ -73,7 +73,7 @@ static void check_generation(const struct tier_facts *f, struct checks *checks)
                                  "processor generation");
 
     c->source = "cpuid family and model";
-    check_need(c, "Sapphire Rapids, Genoa or later");
+    check_need(c, "Genoa, SPR or later");
     if (p->generation)
         check_found(c, "%s (%d/%d)", p->generation, p->family, p->model_number);
     else if (p->family >= 0)
@@ -176,7 +176,7 @@ static bool modules_known(const struct tier_facts *f, struct check *check)
     if (f->dimms->n > 0 && !is_guest(f))
         return true;
     check_found(check,
-                is_guest(f) ? "invented by the hypervisor" : "not known");
+                f->dimms->n ? "as the hypervisor presents them" : "not known");
     if (f->dimms->needs_root)
         check_remedy(check, "# run gcorn-topo as root to read the modules");
     return false;
@@ -350,7 +350,7 @@ static void check_offload(const struct tier_facts *f, struct checks *checks)
 
         if (nic->tso < 0 || c->status == CHECK_FAIL)
             continue;
-        check_found(c, "%s on %s", nic->tso ? "on" : "off", nic->name);
+        check_found(c, "%s (%s)", nic->tso ? "on" : "off", nic->name);
         check_that(c, nic->tso, CHECK_FAIL);
         if (!nic->tso)
             check_remedy(c, "ethtool -K %s tso on", nic->name);

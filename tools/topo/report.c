@@ -59,7 +59,7 @@ static void grade(struct report *r)
 
     tier_check(&facts, &r->checks);
     if (r->root)
-        settings_check(r->root, r->plan, &r->checks);
+        settings_check(r->root, r->machine, r->plan, &r->checks);
     checks_summarize(&r->checks, &r->summary);
 }
 

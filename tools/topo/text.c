@@ -16,6 +16,7 @@ struct pen {
     bool color;
     int width;
     int column;
+    int blanks; /* not yet written: a line must not end in them */
 };
 
 printf_like(3, 4) static void draw(struct pen *pen, enum ink ink,
@@ -27,28 +28,36 @@ printf_like(3, 4) static void draw(struct pen *pen, enum ink ink,
         [INK_YELLOW] = "\033[33m", [INK_RED] = "\033[31m",
     };
     char text[512];
+    int length, n;
     va_list args;
 
     va_start(args, format);
     vsnprintf(text, sizeof(text), format, args);
     va_end(args);
-    pen->column += (int)strlen(text);
-    if (pen->color && ink != INK_PLAIN)
-        fprintf(pen->out, "%s%s\033[0m", codes[ink], text);
-    else
-        fputs(text, pen->out);
+    length = (int)strlen(text);
+    for (n = length; n > 0 && text[n - 1] == ' '; n--)
+        text[n - 1] = '\0';
+    pen->column += length;
+    if (n == 0) {
+        pen->blanks += length;
+        return;
+    }
+    fprintf(pen->out, "%*s%s%s%s", pen->blanks, "",
+            pen->color ? codes[ink] : "", text,
+            pen->color && ink != INK_PLAIN ? "\033[0m" : "");
+    pen->blanks = length - n;
 }
 
 static void new_line(struct pen *pen)
 {
     fputc('\n', pen->out);
-    pen->column = 0;
+    pen->column = pen->blanks = 0;
 }
 
 static void pad_to(struct pen *pen, int column)
 {
     for (; pen->column < column; pen->column++)
-        fputc(' ', pen->out);
+        pen->blanks++;
 }
 
 /* A line that begins a section, or goes on with it under an empty name. */
@@ -351,8 +360,8 @@ static void draw_topology(struct pen *pen)
     new_line(pen);
     draw(pen, INK_BOLD, "Topology");
     draw(pen, INK_DIM,
-         "   one group is one last-level cache:  wN worker  "
-         "wN! remote memory  ## reserved  .. idle  -- not ours");
+         " one group is one cache:  wN worker  wN! remote memory  "
+         "## reserved  .. idle  -- not ours");
     new_line(pen);
     for (uint32_t i = 0; i < m->n_nodes; i++)
         draw_node(pen, i, label);
@@ -440,9 +449,7 @@ static void draw_check(struct pen *pen, const struct check *check)
     draw_status(pen, check->status);
     draw(pen, INK_PLAIN, "%-26.26s", check->title);
     pad_to(pen, 33);
-    draw(pen, INK_PLAIN, "%-16s ", check->need);
-    if (pen->column > 50)
-        draw(pen, INK_PLAIN, " ");
+    draw(pen, INK_PLAIN, "%-21s ", check->need);
     draw(pen, INK_PLAIN, "%.*s", pen->width - pen->column, check->found);
     new_line(pen);
 }
@@ -454,7 +461,7 @@ static void draw_tier(struct pen *pen)
     new_line(pen);
     draw(pen, INK_BOLD, "High-Density Production Tier");
     pad_to(pen, 33);
-    draw(pen, INK_DIM, "%-17s%s", "need", "found");
+    draw(pen, INK_DIM, "%-22s%s", "need", "found");
     new_line(pen);
     for (uint32_t i = 0; i < checks->n; i++)
         if (strcmp(checks->items[i].group, "tier") == 0)
