@@ -114,6 +114,27 @@ static void test_fields_limit(void **state)
                      -HTTP_ERROR_FIELDS_LIMIT);
 }
 
+/* A name has sixteen bits for its length, however much the caller allows. */
+static void test_endless_name(void **state)
+{
+    static char text[70000];
+    struct http_limits limits = {0};
+    struct http_parser parser = {0};
+    struct parsed parsed;
+
+    (void)state;
+    memset(text, 'n', sizeof(text));
+    memcpy(text, R, strlen(R));
+    text[strlen(R) + UINT16_MAX] = ':';
+    parse_whole(&limits, (struct bytes){text, sizeof(text)}, &parsed);
+    assert_int_equal(parsed.result, 0);
+    memset(text + strlen(R), 'n', sizeof(text) - strlen(R));
+    text[strlen(R) + UINT16_MAX + 1] = ':';
+    feed(&parser, &limits, (struct bytes){text, sizeof(text)}, sizeof(text),
+         &parsed);
+    assert_int_equal(parsed.result, -HTTP_ERROR_FIELD_LIMIT);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -121,6 +142,7 @@ int main(void)
         cmocka_unit_test(test_field_limit),
         cmocka_unit_test(test_fold_limit),
         cmocka_unit_test(test_fields_limit),
+        cmocka_unit_test(test_endless_name),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
