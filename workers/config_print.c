@@ -100,13 +100,13 @@ static int print_wrapped(const char *text, int column, FILE *to)
     while (*text != '\0') {
         int len = (int)strcspn(text, " ");
 
-        if (column + len > HELP_WIDTH)
+        if (column + 1 + len > HELP_WIDTH)
             column = newline(to);
+        else if (column > HELP_COLUMN)
+            column += fprintf(to, " ");
         column += fprintf(to, "%.*s", len, text);
         text += len;
         text += strspn(text, " ");
-        if (*text != '\0' && column < HELP_WIDTH)
-            column += fprintf(to, " ");
     }
     return column;
 }
@@ -129,7 +129,6 @@ static void help_row(enum config_setting setting, FILE *to)
     if (row->kind != CONFIG_ACTION && row->kind != CONFIG_BOOL &&
         row->value[0] != '\0' && strlen(row->value) + 4 < sizeof(ending)) {
         snprintf(ending, sizeof(ending), "[%s]", row->value);
-        column += fprintf(to, " ");
         print_wrapped(ending, column, to);
     }
     fputc('\n', to);

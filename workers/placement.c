@@ -139,9 +139,9 @@ void placement_log(const struct placement *placement, bool in_full)
 {
     const struct plan *plan = placement->plan;
 
-    log_info("Plan: %u workers, bound by %s; pin %s: %s", placement->workers,
-             plan_bound_name(plan->bound), plan_pin_name(plan->pin),
-             plan->pin_reason);
+    log_info("Plan: %u worker%s, bound by %s; pin %s: %s", placement->workers,
+             placement->workers == 1 ? "" : "s", plan_bound_name(plan->bound),
+             plan_pin_name(plan->pin), plan->pin_reason);
     for (uint32_t i = 0; i < plan->n_warnings; i++)
         log_warning("Plan: %s", plan->warnings[i]);
     if (!in_full)

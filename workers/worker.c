@@ -137,6 +137,7 @@ static void drain(struct worker *worker)
     worker->drain_end_ns = worker->now_ns + grace;
     atomic_store(&worker->self->state, BOARD_WORKER_DRAINING);
     conn_drain(worker->conns);
+    worker->conns_ns = 0; /* there are new deadlines */
 }
 
 /* Back to NONE first: the order may be given again at any time. */
