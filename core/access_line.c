@@ -268,6 +268,8 @@ static struct bytes response_field(struct bytes head, struct bytes name)
     struct bytes found = {NULL, 0};
     const char *line;
 
+    if (head.n == 0)
+        return found;
     while ((line = memmem(head.p, head.n, "\r\n", 2)) != NULL) {
         const char *end;
 

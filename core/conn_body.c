@@ -63,13 +63,20 @@ static void spool_failed(struct conn_set *set, struct conn *c, int error)
         conn_answer(set, c, 503, "");
 }
 
+static bool over_limit(const struct conn_set *set, const struct conn *c,
+                       uint64_t more)
+{
+    uint64_t limit = set->config->body_limit_bytes;
+
+    return limit && more > limit - min_u64(limit, c->x->body_bytes);
+}
+
 static bool append(struct conn_set *set, struct conn *c, struct bytes data,
                    uint64_t expected)
 {
-    uint64_t limit = set->config->body_limit_bytes;
     int error;
 
-    if (limit && data.n > limit - min_u64(limit, c->x->body_bytes)) {
+    if (over_limit(set, c, data.n)) {
         refuse_body(set, c, HTTP_ERROR_BODY_LIMIT);
         return false;
     }
@@ -96,6 +103,10 @@ static size_t feed_chunked(struct conn_set *set, struct conn *c,
         }
         if (run.n > 0 && !append(set, c, run, 0))
             return data.n;
+        if (over_limit(set, c, chunked->left)) {
+            refuse_body(set, c, HTTP_ERROR_BODY_LIMIT);
+            return data.n;
+        }
         used += (size_t)n;
     }
     if (chunked->done)

@@ -25,8 +25,7 @@ int main(int argc, char **argv)
         options.access_log_fd = STDOUT_FILENO;
     if (echo_start(&site, &options) != 0)
         return 1;
-    fprintf(stderr, "http://127.0.0.1:%u/ master %d\n", site.port,
-            site.master);
+    fprintf(stderr, "http://127.0.0.1:%u/ master %d\n", site.port, site.master);
     sigemptyset(&set);
     sigaddset(&set, SIGINT);
     sigaddset(&set, SIGTERM);

@@ -37,8 +37,8 @@ static void put(struct call *call, const char *text, size_t len)
 static void put_head(struct call *call, int status, const char *framing)
 {
     struct exchange *x = call->writer.x;
-    const char *keep =
-        x->request.flags & HTTP_KEEP_ALIVE ? "keep-alive" : "close";
+    const char *keep = x->request.flags & HTTP_KEEP_ALIVE ? "keep-alive"
+                                                          : "close";
     char text[256];
     int len = snprintf(text, sizeof(text),
                        "HTTP/1.1 %d %s\r\nServer: echo\r\n"
@@ -111,8 +111,7 @@ static void on_size(struct call *call)
 static void on_sleep(struct call *call)
 {
     uint64_t ms = strtoull(call->rest, NULL, 10);
-    struct timespec time = {(time_t)(ms / 1000),
-                            (long)(ms % 1000) * 1000000};
+    struct timespec time = {(time_t)(ms / 1000), (long)(ms % 1000) * 1000000};
 
     exchange_announce(call->thread);
     nanosleep(&time, NULL);
@@ -190,11 +189,16 @@ static const struct {
     const char *prefix;
     void (*answer)(struct call *call);
 } routes[] = {
-    {"/echo", on_echo},         {"/size/", on_size},
-    {"/sleep/", on_sleep},      {"/stream/", on_stream},
-    {"/file/", on_file},        {"/deny", on_deny},
-    {"/broken", on_broken},     {"/die-late", on_die_late},
-    {"/die-once", on_die_once}, {"/die", on_die},
+    {"/echo", on_echo},
+    {"/size/", on_size},
+    {"/sleep/", on_sleep},
+    {"/stream/", on_stream},
+    {"/file/", on_file},
+    {"/deny", on_deny},
+    {"/broken", on_broken},
+    {"/die-late", on_die_late},
+    {"/die-once", on_die_once},
+    {"/die", on_die},
     {"/", on_hello},
 };
 
@@ -202,8 +206,8 @@ static void serve_one(struct call *call)
 {
     const struct exchange *x = call->writer.x;
     const char *head = exchange_head(call->writer.arena, x);
-    struct bytes path =
-        exchange_span(x, head, x->request.path.off, x->request.path.len);
+    struct bytes path = exchange_span(x, head, x->request.path.off,
+                                      x->request.path.len);
 
     for (size_t i = 0; i < ARRAY_SIZE(routes); i++) {
         size_t n = strlen(routes[i].prefix);
@@ -229,8 +233,8 @@ static _Noreturn void run_interp(struct board *board, uint32_t slot)
         _exit(1);
     exchange_thread_init(&thread, &site, slot);
     atomic_store(&board_interp(board, slot)->state, BOARD_INTERP_SERVING);
-    while (board_interp_serves(
-        atomic_load(&board_interp(board, slot)->state))) {
+    while (
+        board_interp_serves(atomic_load(&board_interp(board, slot)->state))) {
         if (exchange_take(&thread, &call.writer))
             serve_one(&call);
         else
@@ -266,10 +270,14 @@ static pid_t start_worker(const struct echo_site *site)
         .access_log_format = site->options.access_log_format,
         .graceful_timeout_ms = 10000,
     };
+    struct board_worker *worker = board_worker(site->board, 0);
     pid_t pid = fork();
 
-    if (pid != 0)
+    if (pid != 0) {
+        atomic_fetch_add(&worker->starts, 1);
+        atomic_store(&worker->pid, pid);
         return pid;
+    }
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     memset(spec.listen_fd, -1, sizeof(spec.listen_fd));
     spec.listen_fd[0] = site->listen_fd;
@@ -347,8 +355,8 @@ static int make_board(struct echo_site *site)
     worker->spool_memory_fd = memory();
     worker->spool_file_fd = memory();
     for (uint32_t i = 0; i < site->board->interp_slots; i++)
-        board_interp(site->board, i)->doorbell_fd =
-            eventfd(0, EFD_SEMAPHORE | EFD_CLOEXEC);
+        board_interp(site->board, i)->doorbell_fd = eventfd(0, EFD_SEMAPHORE |
+                                                                   EFD_CLOEXEC);
     site->board->master_doorbell_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
     site->board->listeners = 1;
     site->board->listener[0].family = AF_INET;
