@@ -121,12 +121,17 @@ static bool is_value(const char *word)
 }
 
 static int fail_flag(struct parser *parser, const struct config_row *row,
-                     const char *text, const char *value)
+                     const char *value)
 {
     char name[64];
 
     config_flags_name(row, name);
-    return config_fail(parser->error, 2, "argument %s: %s%s", name, text,
+    if (value == NULL)
+        return config_fail(parser->error, 2, "argument %s: expected one "
+                                             "argument",
+                           name);
+    return config_fail(parser->error, 2,
+                       "argument %s: ignored explicit argument '%s'", name,
                        value);
 }
 
@@ -142,12 +147,11 @@ static int flag_take(struct parser *parser, const char *word)
     row = config_row(setting);
     if (row->kind == CONFIG_BOOL || row->kind == CONFIG_ACTION) {
         if (flag.value != NULL)
-            return fail_flag(parser, row, "ignored explicit argument ",
-                             flag.value);
+            return fail_flag(parser, row, flag.value);
         flag.value = "true";
     } else if (flag.value == NULL) {
         if (parser->at == parser->argc || !is_value(parser->argv[parser->at]))
-            return fail_flag(parser, row, "expected one argument", "");
+            return fail_flag(parser, row, NULL);
         flag.value = parser->argv[parser->at++];
     }
     return config_set(parser->config, setting, flag.value, parser->source,

@@ -1,0 +1,320 @@
+/* SPDX-License-Identifier: MIT */
+/* The settings: every source, every kind, Gunicorn's messages and codes. */
+#include "workers/config.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#define ARGS_MAX 16
+
+struct load {
+    struct config config;
+    struct config_error error;
+    struct config_input input;
+    char *argv[ARGS_MAX];
+    int result;
+};
+
+/* The words end with NULL. */
+static void load_words(struct load *load, const char *const *words)
+{
+    load->error = (struct config_error){0, ""};
+    load->argv[0] = strdup("gcorn");
+    load->input.argc = 1;
+    for (size_t i = 0; words[i] != NULL; i++)
+        load->argv[load->input.argc++] = strdup(words[i]);
+    load->input.argv = load->argv;
+    load->result = config_load(&load->config, &load->input, &load->error);
+}
+
+#define LOAD(load, ...)                                                        \
+    load_words(load, (const char *const[]){__VA_ARGS__, NULL})
+
+static void unload(struct load *load)
+{
+    for (int i = 0; i < load->input.argc; i++)
+        free(load->argv[i]);
+    config_done(&load->config);
+}
+
+static void expect_fail(const char *const *words, int code, const char *text)
+{
+    struct load load = {.input = {.argc = 0}};
+
+    load_words(&load, words);
+    assert_int_equal(load.result, -EINVAL);
+    assert_int_equal(load.error.exit_code, code);
+    assert_string_equal(load.error.text, text);
+    unload(&load);
+}
+
+#define FAIL(code, text, ...)                                                  \
+    expect_fail((const char *const[]){__VA_ARGS__, NULL}, code, text)
+
+static void defaults_are_gunicorns(void **state)
+{
+    struct load load = {.input = {.argc = 0}};
+
+    (void)state;
+    LOAD(&load, "app:app");
+    assert_int_equal(load.result, 0);
+    assert_int_equal(load.config.bind.count, 1);
+    assert_string_equal(load.config.bind.items[0], "127.0.0.1:8000");
+    assert_int_equal(load.config.backlog, 2048);
+    assert_string_equal(load.config.worker_class, "sync");
+    assert_int_equal(load.config.threads, 1);
+    assert_int_equal(load.config.timeout, 30);
+    assert_int_equal(load.config.graceful_timeout, 30);
+    assert_int_equal(load.config.keepalive, 2);
+    assert_int_equal(load.config.limit_request_line, 4094);
+    assert_int_equal(load.config.limit_request_fields, 100);
+    assert_int_equal(load.config.limit_request_field_size, 8190);
+    assert_string_equal(load.config.errorlog, "-");
+    assert_string_equal(load.config.accesslog, "");
+    assert_string_equal(load.config.wsgi_app, "app:app");
+    unload(&load);
+}
+
+static void flags_in_all_their_forms(void **state)
+{
+    struct load load = {.input = {.argc = 0}};
+
+    (void)state;
+    LOAD(&load, "-w4", "--threads=3", "-b", "a:1", "--bind", "b:2", "-t=9",
+         "--log-file", "-", "--preload", "--worker-conn", "5", "-m", "022",
+         "app");
+    assert_int_equal(load.result, 0);
+    assert_int_equal(load.config.workers, 4);
+    assert_int_equal(load.config.threads, 3);
+    assert_int_equal(load.config.bind.count, 2);
+    assert_string_equal(load.config.bind.items[0], "a:1");
+    assert_string_equal(load.config.bind.items[1], "b:2");
+    assert_int_equal(load.config.timeout, 9);
+    assert_true(load.config.preload_app);
+    assert_int_equal(load.config.worker_connections, 5);
+    assert_int_equal(load.config.umask, 022);
+    unload(&load);
+}
+
+static void an_exact_flag_is_not_ambiguous(void **state)
+{
+    struct load load = {.input = {.argc = 0}};
+
+    (void)state;
+    /* --max-requests is also the beginning of --max-requests-jitter. */
+    LOAD(&load, "--max-requests", "10", "--", "app");
+    assert_int_equal(load.result, 0);
+    assert_int_equal(load.config.max_requests, 10);
+    assert_int_equal(load.config.max_requests_jitter, 0);
+    assert_string_equal(load.config.wsgi_app, "app");
+    unload(&load);
+}
+
+static void sync_with_threads_is_gthread(void **state)
+{
+    struct load load = {.input = {.argc = 0}};
+
+    (void)state;
+    LOAD(&load, "--threads", "2", "app");
+    assert_string_equal(load.config.worker_class, "gthread");
+    unload(&load);
+}
+
+static void stronger_sources_win(void **state)
+{
+    struct load load = {
+        .input = {.port = "5000",
+                  .web_concurrency = "7",
+                  .cmd_args = "-w 5 --timeout 3 --name 'two words' ignored"}};
+
+    (void)state;
+    LOAD(&load, "-t", "4", "app");
+    assert_int_equal(load.result, 0);
+    assert_string_equal(load.config.bind.items[0], "0.0.0.0:5000");
+    assert_int_equal(load.config.bind.count, 1);
+    assert_int_equal(load.config.workers, 5);
+    assert_int_equal(load.config.timeout, 4);
+    assert_string_equal(load.config.proc_name, "two words");
+    assert_string_equal(load.config.wsgi_app, "app");
+    unload(&load);
+}
+
+static void lists_replace_those_of_weaker_sources(void **state)
+{
+    struct load load = {.input = {.port = "5000",
+                                  .cmd_args = "-b a:1 -b b:2"}};
+
+    (void)state;
+    LOAD(&load, "-b", "c:3", "app");
+    assert_int_equal(load.config.bind.count, 1);
+    assert_string_equal(load.config.bind.items[0], "c:3");
+    unload(&load);
+}
+
+static void a_weaker_source_comes_too_late(void **state)
+{
+    struct load load = {.input = {.argc = 0}};
+
+    (void)state;
+    LOAD(&load, "-w", "3", "app");
+    assert_int_equal(config_set(&load.config, CONFIG_AT_workers, "9",
+                                CONFIG_FROM_FILE, &load.error),
+                     0);
+    assert_int_equal(load.config.workers, 3);
+    assert_int_equal(config_set(&load.config, CONFIG_AT_timeout, "9",
+                                CONFIG_FROM_FILE, &load.error),
+                     0);
+    assert_int_equal(load.config.timeout, 9);
+    unload(&load);
+}
+
+static void usage_errors_exit_2(void **state)
+{
+    (void)state;
+    FAIL(2, "unrecognized arguments: --nope", "--nope");
+    FAIL(2, "unrecognized arguments: -Z", "-Z");
+    FAIL(2, "unrecognized arguments: two", "one", "two");
+    FAIL(2, "argument -w/--workers: invalid int value: 'x'", "-w", "x");
+    FAIL(2, "argument -w/--workers: invalid int value: '4x'", "-w", "4x");
+    FAIL(2, "argument -w/--workers: invalid int value: ''", "-w", "");
+    FAIL(2, "argument -m/--umask: invalid auto_int value: '9z'", "-m", "9z");
+    FAIL(2, "argument -w/--workers: expected one argument", "-w");
+    FAIL(2, "argument -w/--workers: expected one argument", "-w", "--preload");
+    FAIL(2, "argument --preload: ignored explicit argument '1'",
+         "--preload=1");
+    FAIL(2,
+         "ambiguous option: --limit-request-f could match "
+         "--limit-request-fields, --limit-request-field_size",
+         "--limit-request-f", "1");
+}
+
+static void config_errors_exit_1(void **state)
+{
+    (void)state;
+    FAIL(1, "Value must be positive: -1", "-w", "-1");
+    FAIL(1, "can't chdir to '/nonexistent'", "--chdir", "/nonexistent");
+    FAIL(1, "No such user: 'nobody-here'", "-u", "nobody-here");
+    FAIL(1, "No such group: 'nobody-here'", "-g", "nobody-here");
+    FAIL(1, "'80x' is not a valid port number.", "-b", "host:80x");
+    FAIL(1, "'65536' is not a valid port number.", "-b", ":65536");
+    FAIL(1, "'[::1' is not a valid address.", "-b", "[::1");
+    FAIL(1, "Value for workers must be at most 1000: 1001", "-w", "1001");
+}
+
+static void environment_errors_exit_1(void **state)
+{
+    struct load load = {.input = {.web_concurrency = "many"}};
+
+    (void)state;
+    LOAD(&load, "app");
+    assert_int_equal(load.result, -EINVAL);
+    assert_int_equal(load.error.exit_code, 1);
+    assert_string_equal(load.error.text, "Invalid value for workers: many");
+    unload(&load);
+}
+
+static void an_open_quote_is_refused(void **state)
+{
+    struct load load = {.input = {.cmd_args = "--name 'x"}};
+
+    (void)state;
+    LOAD(&load, "app");
+    assert_int_equal(load.result, -EINVAL);
+    assert_int_equal(load.error.exit_code, 1);
+    unload(&load);
+}
+
+static void every_flag_finds_its_own_row(void **state)
+{
+    (void)state;
+    for (uint32_t i = 0; i < CONFIG_SETTINGS; i++) {
+        for (uint32_t j = 0; j < i; j++) {
+            const char *flags = config_row(i)->flags;
+
+            if (flags[0] != '\0')
+                assert_string_not_equal(flags, config_row(j)->flags);
+            assert_string_not_equal(config_row(i)->name, config_row(j)->name);
+        }
+    }
+}
+
+/* In memory, so that the test needs no file. */
+static char *printed(void (*print)(const struct config *, FILE *),
+                     const struct config *config)
+{
+    char *text = NULL;
+    size_t size = 0;
+    FILE *to = open_memstream(&text, &size);
+
+    assert_non_null(to);
+    print(config, to);
+    fclose(to);
+    return text;
+}
+
+static void print_config_is_sorted_and_aligned(void **state)
+{
+    struct load load = {.input = {.argc = 0}};
+    char *text;
+
+    (void)state;
+    LOAD(&load, "-b", "a:1", "-b", "b:2", "app");
+    text = printed(config_print, &load.config);
+    assert_non_null(strstr(text, "\nbind                     = ['a:1', 'b:2']\n"));
+    assert_non_null(strstr(text, "\npidfile                  = None\n"));
+    assert_non_null(strstr(text, "\npreload_app              = False\n"));
+    assert_true(strstr(text, "\nbacklog") < strstr(text, "\nbind"));
+    assert_null(strstr(text, "settings_table"));
+    free(text);
+    unload(&load);
+}
+
+static void help_to(const struct config *config, FILE *to)
+{
+    (void)config;
+    config_print_help(to);
+}
+
+static void help_fits_a_terminal(void **state)
+{
+    char *text = printed(help_to, NULL);
+    const char *line = text;
+
+    (void)state;
+    while (*line != '\0') {
+        size_t len = strcspn(line, "\n");
+
+        assert_in_range(len, 0, 79);
+        assert_true(len == 0 || line[len - 1] != ' ');
+        line += len + 1;
+    }
+    assert_non_null(strstr(text, "--limit-request-field_size"));
+    assert_null(strstr(text, "--settings-table"));
+    free(text);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(defaults_are_gunicorns),
+        cmocka_unit_test(flags_in_all_their_forms),
+        cmocka_unit_test(an_exact_flag_is_not_ambiguous),
+        cmocka_unit_test(sync_with_threads_is_gthread),
+        cmocka_unit_test(stronger_sources_win),
+        cmocka_unit_test(lists_replace_those_of_weaker_sources),
+        cmocka_unit_test(a_weaker_source_comes_too_late),
+        cmocka_unit_test(usage_errors_exit_2),
+        cmocka_unit_test(config_errors_exit_1),
+        cmocka_unit_test(environment_errors_exit_1),
+        cmocka_unit_test(an_open_quote_is_refused),
+        cmocka_unit_test(every_flag_finds_its_own_row),
+        cmocka_unit_test(print_config_is_sorted_and_aligned),
+        cmocka_unit_test(help_fits_a_terminal),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
