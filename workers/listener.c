@@ -12,6 +12,11 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+/* Of the TCP header, which is what a socket's filter sees first. */
+#define TCP_FLAGS_OFFSET 13
+#define TCP_SYN 0x02
+#define TCP_ACK 0x10
+
 static int option_set(int fd, int option)
 {
     int on = 1;
@@ -260,6 +265,25 @@ void listener_unconfine(struct listener *listener)
 {
     if (!listener->shared && listener->fds[0] >= 0)
         option_set(listener->fds[0], SO_DETACH_REUSEPORT_BPF);
+}
+
+void listener_refuse(const struct listener *listener)
+{
+    /* Drops SYN without ACK; the client's next try finds the port closed. */
+    struct sock_filter code[] = {
+        BPF_STMT(BPF_LD | BPF_B | BPF_ABS, TCP_FLAGS_OFFSET),
+        BPF_STMT(BPF_ALU | BPF_AND | BPF_K, TCP_SYN | TCP_ACK),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, TCP_SYN, 0, 1),
+        BPF_STMT(BPF_RET | BPF_K, 0),
+        BPF_STMT(BPF_RET | BPF_K, UINT32_MAX),
+    };
+    struct sock_fprog program = {ARRAY_SIZE(code), code};
+
+    for (uint32_t i = 0; i < listener->slots && !listener->shared; i++) {
+        if (listener->fds[i] >= 0)
+            setsockopt(listener->fds[i], SOL_SOCKET, SO_ATTACH_FILTER,
+                       &program, sizeof(program));
+    }
 }
 
 static void slot_close(struct listener *listener, uint32_t slot)

@@ -54,6 +54,13 @@ int listener_confine(struct listener *listener, uint32_t count);
 /* All slots that are open get connections again. */
 void listener_unconfine(struct listener *listener);
 
+/*
+ * Lets nobody begin a connection any more, while those that have begun still
+ * reach the queue: what is accepted until then is all there is, and closing
+ * resets nobody.
+ */
+void listener_refuse(const struct listener *listener);
+
 void listener_close_slot(struct listener *listener, uint32_t slot);
 
 /* In a child: all but the slot's own. */

@@ -19,8 +19,10 @@ void stop_start(struct master *master, bool quick)
             master_deadline(master, master->config->graceful_timeout);
         atomic_store(&master->board->draining, 1);
         /* The workers hold the last references and take what is queued. */
-        for (uint32_t i = 0; i < master->listener_count; i++)
+        for (uint32_t i = 0; i < master->listener_count; i++) {
+            listener_refuse(&master->listeners[i]);
             listener_close(&master->listeners[i]);
+        }
         master->listener_count = 0;
         worker_slot_command_all(master, BOARD_COMMAND_DRAIN);
     }

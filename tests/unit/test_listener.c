@@ -2,6 +2,7 @@
 /* Addresses, and listening sockets against the real kernel. */
 #include "workers/listener.h"
 
+#include <poll.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -183,6 +184,31 @@ static void confined_slots_get_nothing_new(void **state)
     listener_close(&listener);
 }
 
+static void refusing_leaves_what_is_queued(void **state)
+{
+    struct pollfd late = {.events = POLLOUT};
+    struct listener listener;
+    int early;
+
+    (void)state;
+    open_tcp(&listener);
+    open_all_slots(&listener);
+    early = dial(&listener);
+    listener_refuse(&listener);
+    late.fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
+    assert_true(late.fd >= 0);
+    assert_int_equal(connect(late.fd, (const struct sockaddr *)&listener.bound,
+                             listener.bound_len),
+                     -1);
+    assert_int_equal(poll(&late, 1, 100), 0);
+    assert_int_equal(take_all(&listener, 0) + take_all(&listener, 1) +
+                         take_all(&listener, 2) + take_all(&listener, 3),
+                     1);
+    close(late.fd);
+    close(early);
+    listener_close(&listener);
+}
+
 static void unix_sockets(void **state)
 {
     char dir[] = "/tmp/gcorn-test-XXXXXX";
@@ -243,6 +269,7 @@ int main(void)
         cmocka_unit_test(bad_addresses),
         cmocka_unit_test(a_port_in_use_is_refused),
         cmocka_unit_test(confined_slots_get_nothing_new),
+        cmocka_unit_test(refusing_leaves_what_is_queued),
         cmocka_unit_test(unix_sockets),
         cmocka_unit_test(a_file_in_the_way_is_kept),
     };
