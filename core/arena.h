@@ -40,7 +40,8 @@ struct arena_header {
     _Atomic uint32_t chunk_waiters;
     _Atomic uint32_t chunk_hint; /* where to look first; any value is right */
     /* W: worker */
-    cache_aligned struct stats stats;
+    cache_aligned _Atomic uint32_t slots_used; /* those from here on never */
+    struct stats stats;
     _Atomic uint16_t owner[ARENA_CHUNKS_MAX];
 };
 

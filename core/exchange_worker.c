@@ -121,7 +121,7 @@ int exchange_table_init(struct exchange_table *table, struct board *board,
                         uint32_t worker_slot)
 {
     struct board_worker *worker = board_worker(board, worker_slot);
-    uint32_t slot;
+    uint32_t slot, used;
     int error;
 
     memset(table, 0, sizeof(*table));
@@ -134,11 +134,12 @@ int exchange_table_init(struct exchange_table *table, struct board *board,
     table->free_slots = calloc(table->arena.slots, sizeof(uint16_t));
     if (!table->free_slots)
         return -ENOMEM;
+    used = atomic_load(&table->arena.header->slots_used);
     for (slot = table->arena.slots; slot-- > 0;) {
-        struct exchange *x = exchange_at(&table->arena, slot);
-
-        x->slot = slot;
-        slot_adopt(table, x);
+        if (slot < used)
+            slot_adopt(table, exchange_at(&table->arena, slot));
+        else /* not even looked at: that would take a page of memory */
+            table->free_slots[table->free_count++] = (uint16_t)slot;
     }
     return 0;
 }
@@ -151,11 +152,17 @@ void exchange_table_done(struct exchange_table *table)
 
 struct exchange *exchange_new(struct exchange_table *table)
 {
+    _Atomic uint32_t *used = &table->arena.header->slots_used;
     struct exchange *x;
+    uint32_t slot;
 
     if (table->free_count == 0)
         return NULL;
-    x = exchange_at(&table->arena, table->free_slots[--table->free_count]);
+    slot = table->free_slots[--table->free_count];
+    x = exchange_at(&table->arena, slot);
+    if (unlikely(slot >= atomic_load_explicit(used, memory_order_relaxed)))
+        atomic_store(used, slot + 1);
+    x->slot = slot;
     memset(&x->request, 0, sizeof(x->request));
     atomic_store_explicit(&x->flags, 0, memory_order_relaxed);
     atomic_store_explicit(&x->body_state, EXCHANGE_BODY_COMPLETE,
@@ -277,8 +284,7 @@ static int write_chunks(struct exchange_table *table, struct exchange *x,
 }
 
 static int body_write(struct exchange_table *table, struct exchange *x,
-                      enum exchange_body place, uint64_t off,
-                      struct bytes data)
+                      enum exchange_body place, uint64_t off, struct bytes data)
 {
     switch (place) {
     case EXCHANGE_BODY_NONE:
@@ -370,9 +376,8 @@ bool exchange_take_back(struct exchange_table *table, struct exchange *x)
     uint64_t word = word_of(x);
 
     if (exchange_word_state(word) != EXCHANGE_READY ||
-        !atomic_compare_exchange_strong(&x->word, &word,
-                                        (word & ~0xffffffULL) |
-                                            EXCHANGE_READING))
+        !atomic_compare_exchange_strong(
+            &x->word, &word, (word & ~0xffffffULL) | EXCHANGE_READING))
         return false;
     clear_ready_bit(table, x->slot);
     return true;
@@ -398,8 +403,8 @@ static uint32_t wake_home(struct exchange_table *table, uint32_t worker,
     uint32_t i;
 
     for (i = 0; i < BOARD_INTERPS_PER_WORKER; i++) {
-        struct board_interp *interp = board_interp(
-            table->board, worker * BOARD_INTERPS_PER_WORKER + i);
+        struct board_interp *interp =
+            board_interp(table->board, worker * BOARD_INTERPS_PER_WORKER + i);
 
         if (!board_interp_serves(
                 atomic_load_explicit(&interp->state, memory_order_relaxed)))
@@ -421,8 +426,8 @@ static bool home_is_slow(const struct exchange_table *table, uint64_t now)
         uint64_t since = atomic_load_explicit(&interp->busy_since_ns,
                                               memory_order_relaxed);
 
-        if (board_interp_serves(atomic_load_explicit(&interp->state,
-                                                     memory_order_relaxed)) &&
+        if (board_interp_serves(
+                atomic_load_explicit(&interp->state, memory_order_relaxed)) &&
             (since == 0 || now < since + PATIENCE_NS))
             return false;
     }
@@ -452,8 +457,8 @@ static uint32_t count_old(const struct exchange_table *table, uint64_t now)
 static void wake_others(struct exchange_table *table, uint32_t most,
                         uint64_t now)
 {
-    const uint16_t *order =
-        board_steal_order(table->board, table->arena.worker);
+    const uint16_t *order = board_steal_order(table->board,
+                                              table->arena.worker);
     uint32_t woken = 0;
     uint32_t i;
 
@@ -474,9 +479,9 @@ bool exchange_wake(struct exchange_table *table, uint64_t now,
     uint32_t waiting = count_waiting(table);
     uint32_t left;
 
-    left = waiting - wake_home(table, table->arena.worker,
-                               table->made_ready < waiting ? table->made_ready
-                                                           : waiting);
+    left = waiting -
+           wake_home(table, table->arena.worker,
+                     table->made_ready < waiting ? table->made_ready : waiting);
     table->made_ready = 0;
     *ret_recheck_ns = left ? RECHECK_SOON_NS : RECHECK_LATER_NS;
     /* One wake of others in a while: those woken are on their way. */
@@ -673,9 +678,10 @@ void exchange_sweep(struct exchange_table *table, exchange_lost_fn *on_lost,
 {
     struct board *board = table->board;
     uint64_t epoch = atomic_load(&board->death_epoch);
+    uint32_t used = atomic_load(&table->arena.header->slots_used);
     uint32_t slot;
 
-    for (slot = 0; slot < table->arena.slots; slot++) {
+    for (slot = 0; slot < used; slot++) {
         struct exchange *x = exchange_at(&table->arena, slot);
         uint64_t word = word_of(x);
         enum exchange_state state = exchange_word_state(word);
@@ -691,6 +697,5 @@ void exchange_sweep(struct exchange_table *table, exchange_lost_fn *on_lost,
         clear_ready_bit(table, slot);
         on_lost(context, x);
     }
-    atomic_store(&board_worker(board, table->arena.worker)->swept_epoch,
-                 epoch);
+    atomic_store(&board_worker(board, table->arena.worker)->swept_epoch, epoch);
 }
