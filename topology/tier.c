@@ -281,7 +281,7 @@ static void check_data(const struct tier_facts *f, struct checks *checks)
     check_need(c, "4 TB RAID 10");
     if (!raid) {
         /* A RAID controller shows its array as one plain disk. */
-        check_found(c, "no software RAID; a controller's would not show");
+        check_found(c, "no software RAID");
         return;
     }
     check_found(c, "%s %s, %u members, %" PRIu64 " GB%s", raid->name,
@@ -328,10 +328,12 @@ static void check_ports(const struct tier_facts *f, struct checks *checks)
             best = speed;
     }
     if (best > 0)
-        check_found(c, "%u ports, fastest %d.%d Gb/s", f->devices->n_nics,
-                    best / 1000, best % 1000 / 100);
+        check_found(c, "%u port%s, fastest %d.%d Gb/s", f->devices->n_nics,
+                    f->devices->n_nics == 1 ? "" : "s", best / 1000,
+                    best % 1000 / 100);
     else
-        check_found(c, "%u ports, speed not told", f->devices->n_nics);
+        check_found(c, "%u port%s, speed not told", f->devices->n_nics,
+                    f->devices->n_nics == 1 ? "" : "s");
     /* A port that is down or virtual might be fast. */
     if (fast >= NEED_PORTS || fast + untold < NEED_PORTS)
         check_that(c, fast >= NEED_PORTS,

@@ -24,6 +24,7 @@ static const char head[] =
     "table{border-collapse:collapse;width:100%}\n"
     "td,th{text-align:left;padding:6px 12px 6px 0;border-bottom:1px solid "
     "#eceff2;vertical-align:top}th{color:#5b6876;font-weight:500}\n"
+    "td:nth-child(2){width:26%}td:nth-child(3){width:22%}\n"
     "td.s{width:5.5em}.s b{border-radius:4px;padding:1px 7px;font-size:12px;"
     "font-weight:600}\n"
     ".pass b{background:#d8f0e4;color:#14633f}.warn b{background:#fdeecb;"
