@@ -79,6 +79,8 @@ static void pause_accepting(struct conn_set *set, int error)
     uint32_t dropped;
 
     set->accept_from_ns = set->now_ns + PAUSE_NS;
+    if (set->drain_until_ns)
+        set->drain_until_ns = set->accept_from_ns + QUIET_NS;
     stats_add(&set->stats->accept_paused, 1);
     if (log_allow(&set->accept_limit, &dropped))
         log_warning("Accepting paused: %s (%u connections open)",
@@ -173,7 +175,8 @@ void conn_drain(struct conn_set *set)
 {
     if (set->drain_until_ns)
         return;
-    set->drain_until_ns = set->now_ns + QUIET_NS;
+    /* A pause is no sign that the queue is empty. */
+    set->drain_until_ns = max_u64(set->now_ns, set->accept_from_ns) + QUIET_NS;
     set->drain_stop_ns = set->now_ns + QUIET_MAX_NS;
     for (uint32_t i = 0; i < pool_slots(&set->conns); i++) {
         struct conn *c = pool_at(&set->conns, i);

@@ -244,7 +244,9 @@ void conn_on_lost(void *context, struct exchange *x)
     }
     job->lost = true;
     stats_add(&set->stats->lost, 1);
-    if (job->sent_bytes > 0 || c->inflight & CONN_IN_OUTPUT)
+    if (c->inflight & CONN_IN_OUTPUT)
+        return; /* what is on its way may arrive; then it closes */
+    if (job->sent_bytes > 0)
         conn_close(set, c);
     else
         conn_answer(set, c, 502, "");

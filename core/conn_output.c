@@ -229,6 +229,10 @@ void conn_on_sent(struct conn_set *set, struct conn *c, int result)
         return;
     }
     job = conn_job(set, c->x);
+    if (unlikely(job->lost)) {
+        conn_close(set, c);
+        return;
+    }
     if (unlikely(job->file) && conn_file_next(set, c))
         return;
     if (job->parts > 0) { /* else it was "100 Continue" */
