@@ -92,7 +92,7 @@ def test_custom_format(start, tmp_path):
     fields = line_about(server, "/respond").split("|")
     assert fields[0] == "PUT"
     assert fields[1] == "/respond"
-    assert fields[2].startswith("r=[")
+    assert fields[2].startswith("r=%5B")
     assert fields[3:6] == ["HTTP/1.1", "201", "3"]
     assert fields[6].isdigit() and fields[7].isdigit()
     assert fields[8].isdigit()
