@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: MIT
 """Lists the Pythons a host can be built for, one line each:
 
-    version|include directory|library directory|library name|system or other
+    version|include directory|library directory|library name|system or other|
+    executable
 
 Arguments are the executables to look at, and then all must be usable; without
 any, those of the system, of PATH and of pyenv are tried, the system's first.
@@ -19,7 +20,7 @@ ASK = """
 import sys, sysconfig
 v = sysconfig.get_config_var
 print("%d.%d%s" % (*sys.version_info[:2], sys.abiflags), v("INCLUDEPY"),
-      v("LIBDIR"), v("LDLIBRARY"), sys.base_prefix, sep="|")
+      v("LIBDIR"), v("LDLIBRARY"), sys.base_prefix, sys.executable, sep="|")
 """
 
 
@@ -30,7 +31,7 @@ def describe(executable):
                                 capture_output=True, check=True).stdout.strip()
     except (OSError, subprocess.SubprocessError) as error:
         return None, str(error)
-    version, include, libdir, library, prefix = answer.split("|")
+    version, include, libdir, library, prefix, real = answer.split("|")
     # Free-threaded builds ("3.13t") would need locks of their own.
     if not re.fullmatch(r"3\.\d+", version):
         return None, "its build variant %s is not supported" % version
@@ -42,7 +43,8 @@ def describe(executable):
     if not os.path.exists(os.path.join(include, "Python.h")):
         return None, "its headers (Python.h) are not installed"
     kind = "system" if prefix == "/usr" else "other"
-    return "|".join((version, include, libdir, match.group(1), kind)), None
+    return "|".join(
+        (version, include, libdir, match.group(1), kind, real)), None
 
 
 def newest_first(path):

@@ -41,9 +41,10 @@ static inline const char *host_text(const struct host *host, const char *name)
     return text ? text : "";
 }
 
-/* What master writes for true. */
 static inline bool host_flag(const struct host *host, const char *name)
 {
-    return host_number(host, name, 0) != 0;
+    const char *text = host_text(host, name);
+
+    return *text == '1' || *text == 't'; /* "true" */
 }
 #endif
