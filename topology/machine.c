@@ -222,6 +222,28 @@ static int read_affinity(struct cpus *ret_cpus)
     return rc;
 }
 
+/*
+ * The kernel's own word on which nodes we may use: hwloc overlooks a cpuset
+ * whose cgroup is not mounted where we run.
+ */
+static void restrict_nodes(struct machine *m)
+{
+    struct cpus nodes;
+    char line[4096];
+    FILE *file = fopen("/proc/self/status", "re");
+
+    if (!file)
+        return;
+    while (fgets(line, sizeof(line), file)) {
+        if (strncmp(line, "Mems_allowed_list:", 18) != 0 ||
+            cpus_parse(line + 18, &nodes) < 0)
+            continue;
+        for (uint32_t i = 0; i < m->n_nodes; i++)
+            m->nodes[i].allowed &= cpus_has(&nodes, m->nodes[i].os_index);
+    }
+    fclose(file);
+}
+
 static int read_sets(struct machine_reading *r)
 {
     hwloc_obj_t root = hwloc_get_root_obj(r->topology);
@@ -285,6 +307,8 @@ static int fill(struct machine_reading *r)
 
     if (rc == 0)
         rc = machine_read_nodes(r);
+    if (rc == 0 && r->machine->is_this_system)
+        restrict_nodes(r->machine);
     if (rc == 0)
         rc = machine_read_distances(r);
     if (rc == 0)

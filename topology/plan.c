@@ -185,3 +185,12 @@ const uint16_t *plan_steal_order(const struct plan *plan, uint32_t worker)
     must(worker < plan->n_workers);
     return plan->steal + (size_t)worker * (plan->n_workers - 1);
 }
+
+void plan_cpus(const struct plan *plan, const struct machine *machine,
+               struct cpus *ret_cpus)
+{
+    *ret_cpus = (struct cpus){0};
+    for (uint32_t i = 0; i < plan->n_workers; i++)
+        if (plan->places[i].core >= 0)
+            cpus_or(ret_cpus, &machine->cores[plan->places[i].core].usable);
+}

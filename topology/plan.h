@@ -105,6 +105,10 @@ void plan_free(struct plan *plan);
  */
 const uint16_t *plan_steal_order(const struct plan *plan, uint32_t worker);
 
+/* The CPUs that the plan gives to workers: what a master claims. */
+void plan_cpus(const struct plan *plan, const struct machine *machine,
+               struct cpus *ret_cpus);
+
 const char *plan_pin_name(enum plan_pin pin);
 const char *plan_bound_name(enum plan_bound bound);
 /* auto, on (= core), core, l3, node, off. Returns 0 or -EINVAL. */

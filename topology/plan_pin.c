@@ -12,13 +12,18 @@ static enum plan_pin decide(struct plan *plan, enum plan_pin pin,
     return pin;
 }
 
-/* Are the CPUs ours alone, as far as a cpuset can promise it? */
+/*
+ * Has somebody chosen CPUs for us, as far as a cpuset or an affinity can
+ * promise that they are ours?
+ */
 static bool has_own_cpus(const struct plan_work *work)
 {
     const struct machine *m = work->machine;
+    struct cpus ours = m->allowed;
 
+    cpus_and(&ours, &m->affinity);
     return work->demand->cpuset_exclusive ||
-           cpus_count(&m->allowed) < cpus_count(&m->online);
+           cpus_count(&ours) < cpus_count(&m->online);
 }
 
 /*
@@ -31,17 +36,14 @@ static enum plan_pin decide_auto(struct plan_work *work)
     struct plan *plan = work->plan;
 
     if (has_own_cpus(work))
-        return decide(plan, PLAN_PIN_CORE, "the cpuset gives us CPUs");
+        return decide(plan, PLAN_PIN_CORE,
+                      "a cpuset or affinity gives us these CPUs");
     if (demand->quota_milli > 0)
         return decide(plan, PLAN_PIN_OFF,
                       "a CPU quota without a cpuset: others share these CPUs");
     if (demand->container)
         return decide(plan, PLAN_PIN_OFF,
                       "a container without a cpuset: others share these CPUs");
-    if (!cpus_equal(&work->machine->affinity, &work->machine->allowed) &&
-        !cpus_contain(&work->machine->affinity, &work->machine->allowed))
-        return decide(plan, PLAN_PIN_CORE,
-                      "no quota; within the inherited affinity");
     return decide(plan, PLAN_PIN_CORE, "no quota, all CPUs are ours");
 }
 

@@ -118,6 +118,21 @@ static void a_container_pins_only_in_its_own_cpuset(void **state)
     f.machine->allowed.word[0] &= ~UINT64_C(0xf);
     make(&f);
     assert_int_equal(f.plan->pin, PLAN_PIN_CORE);
+    plan_cpus(f.plan, f.machine, &f.demand.taken);
+    assert_int_equal(cpus_count(&f.demand.taken), 2 * f.plan->n_workers);
+    drop(&f);
+}
+
+/* An operator's taskset says as much as a cpuset. */
+static void an_affinity_is_ours_under_a_quota(void **state)
+{
+    struct fixture f = made_of(two_nodes);
+
+    (void)state;
+    f.demand.quota_milli = 2500;
+    f.machine->affinity.word[0] &= ~UINT64_C(0xf);
+    make(&f);
+    assert_int_equal(f.plan->pin, PLAN_PIN_CORE);
     drop(&f);
 }
 
@@ -325,6 +340,7 @@ int main(void)
         cmocka_unit_test(without_smt_both_share_the_thread),
         cmocka_unit_test(a_quota_means_no_pinning),
         cmocka_unit_test(a_container_pins_only_in_its_own_cpuset),
+        cmocka_unit_test(an_affinity_is_ours_under_a_quota),
         cmocka_unit_test(pins_to_caches_and_nodes_on_request),
         cmocka_unit_test(more_workers_than_cores_float),
         cmocka_unit_test(more_workers_than_memory_are_warned_of),
