@@ -26,7 +26,7 @@ static int port_parse(const char *text, struct address *address,
     unsigned long port;
 
     if (number_parse(text, UINT16_MAX, &port) < 0)
-        return config_fail(error, 1, "'%s' is not a valid port number.", text);
+        return config_fail(error, 1, "'%s' is not a valid port number", text);
     address->port = (uint16_t)port;
     return 0;
 }
@@ -59,7 +59,7 @@ static int fd_parse(const char *text, struct address *address,
     unsigned long fd;
 
     if (number_parse(text, INT_MAX, &fd) < 0)
-        return config_fail(error, 1, "'%s' is not a valid file descriptor.",
+        return config_fail(error, 1, "'%s' is not a valid file descriptor",
                            text);
     address->kind = ADDRESS_FD;
     address->fd = (int)fd;
@@ -73,7 +73,7 @@ static int tcp6_parse(const char *text, struct address *address,
 
     address->kind = ADDRESS_TCP6;
     if (end == NULL || (end[1] != '\0' && end[1] != ':'))
-        return config_fail(error, 1, "'%s' is not a valid address.", text);
+        return config_fail(error, 1, "'%s' is not a valid address", text);
     if (end[1] == ':' && port_parse(end + 2, address, error) < 0)
         return -EINVAL;
     return host_set(address, text + 1, (size_t)(end - text - 1), error);
@@ -89,7 +89,7 @@ static int tcp4_parse(const char *text, struct address *address,
     if (colon != NULL && strchr(text, ':') != colon)
         return config_fail(error, 1,
                            "'%s' is not a valid address: write IPv6 as "
-                           "[ADDRESS]:PORT.",
+                           "[ADDRESS]:PORT",
                            text);
     if (colon != NULL && port_parse(colon + 1, address, error) < 0)
         return -EINVAL;
@@ -108,22 +108,30 @@ static bool starts_with(const char **text, const char *prefix)
     return true;
 }
 
+static int parse(const char *text, struct address *address,
+                 struct config_error *error)
+{
+    if (starts_with(&text, "unix://") || starts_with(&text, "unix:"))
+        return unix_parse(text, address, error);
+    if (starts_with(&text, "fd://"))
+        return fd_parse(text, address, error);
+    starts_with(&text, "tcp://");
+    return text[0] == '[' ? tcp6_parse(text, address, error)
+                          : tcp4_parse(text, address, error);
+}
+
 int address_parse(const char *text, struct address *ret_address,
                   struct config_error *error)
 {
     struct address address = {.port = ADDRESS_PORT_DEFAULT, .fd = -1};
-    int err;
+    int err = parse(text, &address, error);
+    size_t n;
 
-    if (starts_with(&text, "unix://") || starts_with(&text, "unix:"))
-        err = unix_parse(text, &address, error);
-    else if (starts_with(&text, "fd://"))
-        err = fd_parse(text, &address, error);
-    else {
-        starts_with(&text, "tcp://");
-        err = text[0] == '[' ? tcp6_parse(text, &address, error)
-                             : tcp4_parse(text, &address, error);
-    }
-    if (err == 0)
+    if (err == 0) {
         *ret_address = address;
+        return 0;
+    }
+    n = strlen(error->text);
+    snprintf(error->text + n, sizeof(error->text) - n, " (--bind %s)", text);
     return err;
 }

@@ -204,7 +204,7 @@ bool generation_on_exit(struct master *master, pid_t pid, int status)
 void generation_on_serving(struct master *master, uint32_t generation)
 {
     if (master->checks_only) {
-        stop_start(master, true);
+        stop_start(master, 0);
         return;
     }
     if (master->trial.pid == 0 || generation != master->trial.generation)

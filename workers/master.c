@@ -21,6 +21,8 @@
 
 #define BACKOFF_FIRST_NS (100 * NS_PER_MS)
 #define BACKOFF_MOST_NS (5 * NS_PER_S)
+/* Whoever pressed Ctrl-C waits: requests get this long at most. */
+#define INTERRUPT_S 5
 /* What no event announces (a lost pid, say) is seen this late. */
 #define IDLE_NS NS_PER_S
 
@@ -73,6 +75,14 @@ static const char *signal_name(int number, char out[16])
     return out;
 }
 
+/* Asked twice, it does not wait any more. */
+static void stop(struct master *master, uint64_t seconds)
+{
+    seconds = min_u64(seconds, master->config->graceful_timeout);
+    stop_start(master,
+               master->phase == MASTER_SERVING ? seconds * NS_PER_S : 0);
+}
+
 static void on_signal(struct master *master, int number)
 {
     char name[16];
@@ -81,11 +91,13 @@ static void on_signal(struct master *master, int number)
         log_info("Handling signal: %s", signal_name(number, name));
     switch (number) {
     case SIGTERM:
+        stop(master, UINT32_MAX);
+        break;
     case SIGINT:
-        stop_start(master, master->phase != MASTER_SERVING);
+        stop(master, INTERRUPT_S);
         break;
     case SIGQUIT:
-        stop_start(master, true);
+        stop_start(master, 0);
         break;
     case SIGHUP:
         reopen_logs(master);
@@ -165,10 +177,10 @@ static int watch(struct master *master, int fd)
                                                                       : 0;
 }
 
-static int events_open(struct master *master)
+/* First of all: what comes while we start is handled when we have. */
+static int signals_open(struct master *master)
 {
     sigset_t set;
-    int err;
 
     sigemptyset(&set);
     for (uint32_t i = 0; i < ARRAY_SIZE(handled); i++)
@@ -176,8 +188,15 @@ static int events_open(struct master *master)
     sigprocmask(SIG_BLOCK, &set, NULL);
     signal(SIGPIPE, SIG_IGN);
     master->signal_fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+    return master->signal_fd < 0 ? -errno : 0;
+}
+
+static int events_open(struct master *master)
+{
+    int err;
+
     master->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
-    if (master->signal_fd < 0 || master->epoll_fd < 0)
+    if (master->epoll_fd < 0)
         return -errno;
     err = watch(master, master->signal_fd);
     if (err == 0)
@@ -254,6 +273,8 @@ static int prepare(struct master *master, struct config_error *error)
     int err = owner_find(&master->owner, config->user, config->group);
 
     must(err == 0); /* the rules of both have looked already */
+    if (signals_open(master) < 0)
+        return config_fail(error, 1, "Can't start: %s", strerror(errno));
     /* Before chdir: a relative --python is meant from here. */
     err = pyhost_find(&master->host, config->python, error);
     if (err == 0 && config->chdir[0] != '\0' && chdir(config->chdir) < 0)

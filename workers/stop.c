@@ -8,33 +8,41 @@
 
 /* After workers are gone: for atexit handlers, and when stopping quickly. */
 #define LEAVE_NS (2 * NS_PER_S)
-/* Workers end by themselves at graceful_timeout; this much later they must. */
+/* Told to quit, a worker has this long. */
 #define KILL_NS NS_PER_S
 
-void stop_start(struct master *master, bool quick)
+/* No new connections; the workers finish what is there. */
+static void drain(struct master *master, uint64_t patience_ns)
 {
-    if (master->phase == MASTER_SERVING) {
-        master->phase = MASTER_DRAINING;
-        master->stop_ns =
-            master_deadline(master, master->config->graceful_timeout);
-        atomic_store(&master->board->draining, 1);
-        /* The workers hold the last references and take what is queued. */
-        for (uint32_t i = 0; i < master->listener_count; i++) {
-            listener_refuse(&master->listeners[i]);
-            listener_close(&master->listeners[i]);
-        }
-        master->listener_count = 0;
-        worker_slot_command_all(master, BOARD_COMMAND_DRAIN);
+    master->phase = MASTER_DRAINING;
+    master->stop_ns = master->now + patience_ns;
+    atomic_store(&master->board->draining, 1);
+    /* The workers hold the last references and take what is queued. */
+    for (uint32_t i = 0; i < master->listener_count; i++) {
+        listener_refuse(&master->listeners[i]);
+        listener_close(&master->listeners[i]);
     }
-    if (quick && !master->quick) {
-        master->quick = true;
-        master->stop_ns = min_u64(master->stop_ns, master->now + LEAVE_NS);
-        worker_slot_command_all(master, BOARD_COMMAND_QUIT);
-        if (master->phase == MASTER_LEAVING) {
-            interp_drain_all(master, master->stop_ns);
-            generation_quit(master, master->stop_ns);
-        }
+    master->listener_count = 0;
+    worker_slot_command_all(master, BOARD_COMMAND_DRAIN);
+}
+
+static void hurry(struct master *master)
+{
+    master->quick = true;
+    master->stop_ns = min_u64(master->stop_ns, master->now + LEAVE_NS);
+    worker_slot_command_all(master, BOARD_COMMAND_QUIT);
+    if (master->phase == MASTER_LEAVING) {
+        interp_drain_all(master, master->stop_ns);
+        generation_quit(master, master->stop_ns);
     }
+}
+
+void stop_start(struct master *master, uint64_t patience_ns)
+{
+    if (master->phase == MASTER_SERVING)
+        drain(master, patience_ns);
+    if (patience_ns == 0 && !master->quick)
+        hurry(master);
 }
 
 void stop_fail(struct master *master, int exit_code, const char *reason)
@@ -43,7 +51,7 @@ void stop_fail(struct master *master, int exit_code, const char *reason)
         master->exit_code = master->checks_only ? 1 : exit_code;
         master->reason = reason;
     }
-    stop_start(master, true);
+    stop_start(master, 0);
 }
 
 static void settle_draining(struct master *master)
@@ -51,10 +59,13 @@ static void settle_draining(struct master *master)
     uint64_t leave_ns = master->now + LEAVE_NS;
 
     if (worker_slot_alive(master) > 0) {
+        if (master->now >= master->stop_ns && !master->quick)
+            hurry(master);
         if (master->now >= master->stop_ns + KILL_NS)
             worker_slot_kill_all(master);
-        else
-            master_wake_at(master, master->stop_ns + KILL_NS);
+        master_wake_at(master, master->now < master->stop_ns
+                                   ? master->stop_ns
+                                   : master->stop_ns + KILL_NS);
         return;
     }
     master->phase = MASTER_LEAVING;

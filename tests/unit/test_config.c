@@ -199,9 +199,11 @@ static void config_errors_exit_1(void **state)
     FAIL(1, "can't chdir to '/nonexistent'", "--chdir", "/nonexistent");
     FAIL(1, "No such user: 'nobody-here'", "-u", "nobody-here");
     FAIL(1, "No such group: 'nobody-here'", "-g", "nobody-here");
-    FAIL(1, "'80x' is not a valid port number.", "-b", "host:80x");
-    FAIL(1, "'65536' is not a valid port number.", "-b", ":65536");
-    FAIL(1, "'[::1' is not a valid address.", "-b", "[::1");
+    FAIL(1, "'80x' is not a valid port number (--bind host:80x)", "-b",
+         "host:80x");
+    FAIL(1, "'65536' is not a valid port number (--bind :65536)", "-b",
+         ":65536");
+    FAIL(1, "'[::1' is not a valid address (--bind [::1)", "-b", "[::1");
     FAIL(1, "Value for workers must be at most 1000: 1001", "-w", "1001");
 }
 
