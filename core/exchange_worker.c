@@ -400,7 +400,7 @@ static uint32_t wake_home(struct exchange_table *table, uint32_t worker,
                           uint32_t most)
 {
     uint32_t woken = 0;
-    uint32_t i;
+    uint32_t asleep, i;
 
     for (i = 0; i < BOARD_INTERPS_PER_WORKER; i++) {
         struct board_interp *interp =
@@ -409,8 +409,13 @@ static uint32_t wake_home(struct exchange_table *table, uint32_t worker,
         if (!board_interp_serves(
                 atomic_load_explicit(&interp->state, memory_order_relaxed)))
             continue;
-        while (woken < most && board_wake_interp(interp))
-            woken++;
+        /*
+         * Those asleep now, counted once: a thread may run at once on this
+         * very CPU, serve everything and sleep again before we look again.
+         */
+        asleep = atomic_load(&interp->sleepers);
+        for (; asleep > 0 && woken < most; asleep--)
+            woken += board_wake_interp(interp);
     }
     return woken;
 }
