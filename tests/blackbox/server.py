@@ -65,17 +65,10 @@ class Process:
     def stat(self):
         return self.read("stat").rpartition(")")[2].split()
 
-    @property
-    def alive(self):
-        return bool(self.stat) and self.stat[0] not in "ZX"
-
-    @property
-    def parent(self):
-        return int(self.stat[1]) if self.stat else 0
-
-    @property
-    def session(self):
-        return int(self.stat[3]) if self.stat else 0
+    def lives_in(self, session):
+        """Whether it is no zombie, and of the session with this leader."""
+        stat = self.stat
+        return bool(stat) and stat[0] not in "ZX" and int(stat[3]) == session
 
     @property
     def title(self):
@@ -101,8 +94,7 @@ class Process:
 def session_of(leader):
     """Processes of the session that this pid leads."""
     pids = (int(name) for name in os.listdir("/proc") if name.isdigit())
-    processes = (Process(pid) for pid in pids)
-    return [p for p in processes if p.session == leader and p.alive]
+    return [p for p in map(Process, pids) if p.lives_in(leader)]
 
 
 class Server:

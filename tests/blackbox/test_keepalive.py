@@ -5,7 +5,7 @@ import socket
 
 import pytest
 
-from client import Client, request_bytes
+from client import Client, request_bytes, wait_until
 
 
 @pytest.mark.gcorn
@@ -66,12 +66,15 @@ def test_an_idle_connection_outlives_the_replacement_of_interpreters(start):
     server = start("probe:app", "-w", "1", "--max-requests", "5",
                    "--keep-alive", "30")
     seen = set()
+
+    def ask():
+        response = client.request("/process")
+        assert response.status == 200
+        seen.add(response.json["pid"])
+        return len(seen) >= 3
+
     with server.connect() as client:
-        for _ in range(40):
-            response = client.request("/process")
-            assert response.status == 200
-            seen.add(response.json["pid"])
-    assert len(seen) >= 3
+        wait_until(ask)
 
 
 def test_error_of_the_application_keeps_or_closes_cleanly(probe):

@@ -84,11 +84,11 @@ def test_term_loses_no_request_under_load(start):
     assert set(load.statuses) == {200}
 
 
-def test_int_does_not_wait_for_requests(start):
+def test_quit_does_not_wait_for_requests(start):
     server = start("probe:app", "-w", "1", "--graceful-timeout", "60",
                    "--timeout", "120")
     hold(server, "impatient", "/nonexistent/file")
-    server.signal(signal.SIGINT)
+    server.signal(signal.SIGQUIT)
     assert server.wait(25) == 0
     server.nothing_left()
 
