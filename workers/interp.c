@@ -212,6 +212,19 @@ static void on_failure(struct master *master, uint32_t slot)
         master->now + master_backoff_ns(home->interp_failures++);
 }
 
+static bool is_stuck(struct master *master, uint32_t slot)
+{
+    const struct interp *interp = &master->interps[slot];
+    uint64_t timeout_ns = master->config->timeout * NS_PER_S;
+
+    if (atomic_load(&board_interp(master->board, slot)->stuck_ns) != 0)
+        return true;
+    if (interp->stopped_ns == 0 || timeout_ns == 0)
+        return false;
+    master_wake_at(master, interp->stopped_ns + timeout_ns);
+    return master->now >= interp->stopped_ns + timeout_ns;
+}
+
 static void look_at(struct master *master, uint32_t slot)
 {
     struct board_interp *place = board_interp(master->board, slot);
@@ -232,7 +245,7 @@ static void look_at(struct master *master, uint32_t slot)
     }
     if (interp->serving_ns == 0 && board_interp_serves(state))
         on_serving(master, slot);
-    if (interp->stuck_ns == 0 && atomic_load(&place->stuck_ns) != 0)
+    if (interp->stuck_ns == 0 && is_stuck(master, slot))
         on_stuck(master, slot);
     kill_overdue(master, slot);
 }
@@ -393,24 +406,44 @@ static void after_death(struct master *master, uint32_t slot, int status)
         on_failure(master, slot);
 }
 
-bool interp_on_exit(struct master *master, pid_t pid, int status)
+/* The living interpreter with this pid, or -1. */
+static int slot_find(const struct master *master, pid_t pid)
 {
     for (uint32_t i = 0; i < master->board->interp_slots; i++) {
-        struct board_interp *place = board_interp(master->board, i);
-        uint32_t state = atomic_load(&place->state);
+        const struct board_interp *place = board_interp(master->board, i);
 
-        if (!is_alive(state) || atomic_load(&place->pid) != pid)
-            continue;
-        /* It may have served and died between two looks. */
-        if (master->interps[i].serving_ns == 0 &&
-            !master->interps[i].killed && state != BOARD_INTERP_STARTING)
-            on_serving(master, i);
-        log_death(master, &master->interps[i], pid, status);
-        bury(master, i);
-        after_death(master, i, status);
-        return true;
+        if (is_alive(atomic_load(&place->state)) &&
+            atomic_load(&place->pid) == pid)
+            return (int)i;
     }
-    return false;
+    return -1;
+}
+
+void interp_on_stop(struct master *master, pid_t pid, bool stopped)
+{
+    int slot = slot_find(master, pid);
+
+    if (slot >= 0)
+        master->interps[slot].stopped_ns = stopped ? master->now : 0;
+}
+
+bool interp_on_exit(struct master *master, pid_t pid, int status)
+{
+    int slot = slot_find(master, pid);
+    struct interp *interp;
+
+    if (slot < 0)
+        return false;
+    interp = &master->interps[slot];
+    /* It may have served and died between two looks. */
+    if (interp->serving_ns == 0 && !interp->killed &&
+        atomic_load(&board_interp(master->board, (uint32_t)slot)->state) !=
+            BOARD_INTERP_STARTING)
+        on_serving(master, (uint32_t)slot);
+    log_death(master, interp, pid, status);
+    bury(master, (uint32_t)slot);
+    after_death(master, (uint32_t)slot, status);
+    return true;
 }
 
 void interp_forget_orders(struct master *master, uint32_t generation)

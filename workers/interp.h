@@ -40,6 +40,12 @@ void interp_settle(struct master *master);
 /* A child ended. False when it was no interpreter. */
 bool interp_on_exit(struct master *master, pid_t pid, int status);
 
+/*
+ * A child was stopped, or goes on. Stopped for as long as a request may take,
+ * it is stuck, though no request of its own is overdue.
+ */
+void interp_on_stop(struct master *master, pid_t pid, bool stopped);
+
 /* A template died or was given up: what it had not yet forked is not coming. */
 void interp_forget_orders(struct master *master, uint32_t generation);
 

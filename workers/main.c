@@ -6,8 +6,10 @@
 #include "master.h"
 #include "title.h"
 
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 static int fail(const struct config_error *error)
 {
@@ -18,6 +20,21 @@ static int fail(const struct config_error *error)
     else
         fprintf(stderr, "\nError: %s\n", error->text);
     return error->exit_code;
+}
+
+/*
+ * Started without standard streams, the next files to be opened would take
+ * their numbers, and be written to by mistake.
+ */
+static void streams_open(void)
+{
+    int fd;
+
+    do {
+        fd = open("/dev/null", O_RDWR);
+    } while (fd >= 0 && fd <= STDERR_FILENO);
+    if (fd >= 0)
+        close(fd);
 }
 
 /* True when a flag of the command line was all there is to do. */
@@ -62,6 +79,7 @@ int main(int argc, char **argv)
         .cmd_args = getenv("GUNICORN_CMD_ARGS"),
     };
 
+    streams_open();
     if (config_load(&config, &input, &error) < 0) {
         code = fail(&error);
     } else if (!act(&config)) {

@@ -49,9 +49,12 @@ static void reap(struct master *master)
     int status;
 
     /* As a subreaper it also meets what applications left behind. */
-    while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
-        if (!interp_on_exit(master, pid, status) &&
-            !worker_slot_on_exit(master, pid, status))
+    while ((pid = waitpid(-1, &status,
+                          WNOHANG | WUNTRACED | WCONTINUED)) > 0) {
+        if (WIFSTOPPED(status) || WIFCONTINUED(status))
+            interp_on_stop(master, pid, WIFSTOPPED(status));
+        else if (!interp_on_exit(master, pid, status) &&
+                 !worker_slot_on_exit(master, pid, status))
             generation_on_exit(master, pid, status);
     }
 }

@@ -54,6 +54,7 @@ struct interp {
     uint64_t serving_ns; /* when first seen serving; 0: not yet */
     uint64_t kill_ns;    /* 0: not to be killed */
     uint64_t stuck_ns;   /* when it was found stuck; 0: it is not */
+    uint64_t stopped_ns; /* since when it is stopped (SIGSTOP); 0: it runs */
     bool killed;         /* by us: its death needs no alarm */
 };
 
