@@ -38,8 +38,7 @@ static bool row_has(const struct config_row *row, const struct flag *flag,
     size_t len;
 
     while ((p = flag_next(p, &len)) != NULL) {
-        bool fits = prefix ? len >= flag->len && p[1] == '-'
-                           : len == flag->len;
+        bool fits = prefix ? len >= flag->len && p[1] == '-' : len == flag->len;
 
         if (fits && strncmp(p, flag->name, flag->len) == 0)
             return true;
@@ -127,8 +126,9 @@ static int fail_flag(struct parser *parser, const struct config_row *row,
 
     config_flags_name(row, name);
     if (value == NULL)
-        return config_fail(parser->error, 2, "argument %s: expected one "
-                                             "argument",
+        return config_fail(parser->error, 2,
+                           "argument %s: expected one "
+                           "argument",
                            name);
     return config_fail(parser->error, 2,
                        "argument %s: ignored explicit argument '%s'", name,
@@ -231,8 +231,9 @@ int cmdline_parse_text(struct config *config, const char *text,
     else {
         while ((argv[argc] = shell_word(&line, &open)) != NULL)
             argc++;
-        err = open ? config_fail(error, 1, "No closing quotation in "
-                                           "GUNICORN_CMD_ARGS")
+        err = open ? config_fail(error, 1,
+                                 "No closing quotation in "
+                                 "GUNICORN_CMD_ARGS")
                    : cmdline_parse(config, argc, argv, CONFIG_FROM_CMD_ARGS,
                                    error);
     }

@@ -11,8 +11,8 @@
 
 static const struct config_row rows[CONFIG_SETTINGS] = {
 #define SETTING(name, kind, flags, metavar, value, rule, help)                 \
-    [CONFIG_AT_##name] = {#name, CONFIG_##kind, flags, metavar,                \
-                          value, rule,          help},
+    [CONFIG_AT_##                                                              \
+        name] = {#name, CONFIG_##kind, flags, metavar, value, rule, help},
 #include "workers/settings.def"
 };
 
@@ -38,8 +38,7 @@ static void *value_at(struct config *config, enum config_setting setting)
     return (char *)config + offsets[setting];
 }
 
-int config_fail(struct config_error *error, int exit_code, const char *fmt,
-                ...)
+int config_fail(struct config_error *error, int exit_code, const char *fmt, ...)
 {
     va_list args;
 
@@ -138,8 +137,7 @@ static void list_done(struct config_list *list)
 static int list_add(struct config_list *list, const char *text,
                     struct config_error *error)
 {
-    char **items =
-        reallocarray(list->items, list->count + 1, sizeof(*items));
+    char **items = reallocarray(list->items, list->count + 1, sizeof(*items));
 
     if (items == NULL)
         return out_of_memory(error);

@@ -93,8 +93,8 @@ int config_set(struct config *config, enum config_setting setting,
                struct config_error *error);
 
 /* Fills the error and returns -EINVAL. */
-int config_fail(struct config_error *error, int exit_code, const char *fmt,
-                ...) printf_like(3, 4);
+int config_fail(struct config_error *error, int exit_code, const char *fmt, ...)
+    printf_like(3, 4);
 
 /* The row of the table. */
 struct config_row {

@@ -34,14 +34,13 @@ static void template_start(struct master *master, struct template *template)
     pid = spawn_template(master, &template->fd);
     if (pid < 0) {
         log_error("Can't start the template: %s", strerror(-pid));
-        template->retry_ns =
-            master->now + master_backoff_ns(++template->failures);
+        template->retry_ns = master->now +
+                             master_backoff_ns(++template->failures);
         return;
     }
     template->pid = pid;
     event.data.fd = template->fd;
-    must(epoll_ctl(master->epoll_fd, EPOLL_CTL_ADD, template->fd, &event) ==
-         0);
+    must(epoll_ctl(master->epoll_fd, EPOLL_CTL_ADD, template->fd, &event) == 0);
 }
 
 static void template_close(struct template *template)

@@ -208,8 +208,8 @@ static void on_failure(struct master *master, uint32_t slot)
 {
     struct worker_slot *home = &master->slots[board_home(slot)];
 
-    home->interp_retry_ns =
-        master->now + master_backoff_ns(home->interp_failures++);
+    home->interp_retry_ns = master->now +
+                            master_backoff_ns(home->interp_failures++);
 }
 
 static bool is_stuck(struct master *master, uint32_t slot)
@@ -265,8 +265,7 @@ static void view_home(const struct master *master, uint32_t home,
 
     memset(view, 0, sizeof(*view));
     for (uint32_t i = first; i < first + BOARD_INTERPS_PER_WORKER; i++) {
-        uint32_t state =
-            atomic_load(&board_interp(master->board, i)->state);
+        uint32_t state = atomic_load(&board_interp(master->board, i)->state);
 
         if (state == BOARD_INTERP_EMPTY)
             view->places++;
@@ -321,17 +320,16 @@ static uint32_t place_find(const struct master *master, uint32_t home)
 static void drain_home(struct master *master, uint32_t home, bool all)
 {
     uint32_t first = home * BOARD_INTERPS_PER_WORKER;
-    uint64_t kill_ns =
-        master_deadline(master, master->config->graceful_timeout);
+    uint64_t kill_ns = master_deadline(master,
+                                       master->config->graceful_timeout);
 
     for (uint32_t i = first; i < first + BOARD_INTERPS_PER_WORKER; i++) {
-        uint32_t state =
-            atomic_load(&board_interp(master->board, i)->state);
+        uint32_t state = atomic_load(&board_interp(master->board, i)->state);
 
-        if (state == BOARD_INTERP_STARTING ? all
-                                           : board_interp_serves(state) &&
-                                                 (all ||
-                                                  is_leaving(master, i, state)))
+        if (state == BOARD_INTERP_STARTING
+                ? all
+                : board_interp_serves(state) &&
+                      (all || is_leaving(master, i, state)))
             drain(master, i, kill_ns);
     }
 }

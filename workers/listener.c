@@ -21,8 +21,7 @@ static int option_set(int fd, int option)
 {
     int on = 1;
 
-    return setsockopt(fd, SOL_SOCKET, option, &on, sizeof(on)) < 0 ? -errno
-                                                                   : 0;
+    return setsockopt(fd, SOL_SOCKET, option, &on, sizeof(on)) < 0 ? -errno : 0;
 }
 
 static int bind_failed(const struct listener *listener, int err,
@@ -41,8 +40,7 @@ static int bind_failed(const struct listener *listener, int err,
                            "Permission denied: %s. Ports below %d need root "
                            "or CAP_NET_BIND_SERVICE.",
                            url, 1024);
-    return config_fail(error, 1, "Can't listen at %s: %s", url,
-                       strerror(-err));
+    return config_fail(error, 1, "Can't listen at %s: %s", url, strerror(-err));
 }
 
 /* Fills bound from the host, a numeric address or a name. */
@@ -59,8 +57,8 @@ static int host_resolve(struct listener *listener, struct config_error *error)
     snprintf(port, sizeof(port), "%u", address->port);
     err = getaddrinfo(address->host, port, &hints, &found);
     if (err != 0)
-        return config_fail(error, 1, "Invalid address: '%s': %s",
-                           address->host, gai_strerror(err));
+        return config_fail(error, 1, "Invalid address: '%s': %s", address->host,
+                           gai_strerror(err));
     memcpy(&listener->bound, found->ai_addr, found->ai_addrlen);
     listener->bound_len = found->ai_addrlen;
     freeaddrinfo(found);
@@ -119,9 +117,8 @@ static int stale_remove(const struct sockaddr_un *name)
     fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     if (fd < 0)
         return -errno;
-    err = connect(fd, (const struct sockaddr *)name, sizeof(*name)) < 0
-              ? -errno
-              : 0;
+    err = connect(fd, (const struct sockaddr *)name, sizeof(*name)) < 0 ? -errno
+                                                                        : 0;
     close(fd);
     if (err == 0 || err == -EAGAIN)
         return -EADDRINUSE;
@@ -134,8 +131,8 @@ static int unix_bind(struct listener *listener, const struct sockaddr_un *name,
     mode_t old = umask(options->umask);
     int err = 0;
 
-    if (bind(listener->fds[0], (const struct sockaddr *)name,
-             sizeof(*name)) < 0)
+    if (bind(listener->fds[0], (const struct sockaddr *)name, sizeof(*name)) <
+        0)
         err = -errno;
     umask(old);
     if (err < 0)
@@ -195,8 +192,8 @@ int listener_open(struct listener *listener, const struct address *address,
 {
     memset(listener, 0, sizeof(*listener));
     listener->address = *address;
-    listener->shared =
-        address->kind == ADDRESS_UNIX || address->kind == ADDRESS_FD;
+    listener->shared = address->kind == ADDRESS_UNIX ||
+                       address->kind == ADDRESS_FD;
     listener->slots = listener->shared ? 1 : options->slots;
     listener->fds = calloc(listener->slots, sizeof(*listener->fds));
     if (listener->fds == NULL)
@@ -281,8 +278,8 @@ void listener_refuse(const struct listener *listener)
 
     for (uint32_t i = 0; i < listener->slots && !listener->shared; i++) {
         if (listener->fds[i] >= 0)
-            setsockopt(listener->fds[i], SOL_SOCKET, SO_ATTACH_FILTER,
-                       &program, sizeof(program));
+            setsockopt(listener->fds[i], SOL_SOCKET, SO_ATTACH_FILTER, &program,
+                       sizeof(program));
     }
 }
 
@@ -317,8 +314,8 @@ void listener_close(struct listener *listener)
     memset(listener, 0, sizeof(*listener));
 }
 
-static void host_format(const struct listener *listener, char *out,
-                        size_t size, uint16_t *ret_port)
+static void host_format(const struct listener *listener, char *out, size_t size,
+                        uint16_t *ret_port)
 {
     const struct sockaddr_storage *bound = &listener->bound;
     const struct sockaddr_in *in4 = (const struct sockaddr_in *)bound;

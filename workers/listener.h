@@ -22,7 +22,7 @@ struct listener {
     struct sockaddr_storage bound;
     socklen_t bound_len;
     bool shared;
-    bool unlinks; /* the path is ours to remove */
+    bool unlinks;   /* the path is ours to remove */
     uint32_t slots; /* entries of fds */
     int *fds;       /* one for each worker slot; shared: only the first */
 };

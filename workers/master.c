@@ -26,7 +26,7 @@
 /* What no event announces (a lost pid, say) is seen this late. */
 #define IDLE_NS NS_PER_S
 
-static const int handled[] = {SIGTERM, SIGINT,  SIGQUIT, SIGHUP,  SIGUSR1,
+static const int handled[] = {SIGTERM, SIGINT,  SIGQUIT, SIGHUP,   SIGUSR1,
                               SIGUSR2, SIGTTIN, SIGTTOU, SIGWINCH, SIGCHLD};
 
 uint64_t master_backoff_ns(uint32_t failures)
@@ -49,8 +49,7 @@ static void reap(struct master *master)
     int status;
 
     /* As a subreaper it also meets what applications left behind. */
-    while ((pid = waitpid(-1, &status,
-                          WNOHANG | WUNTRACED | WCONTINUED)) > 0) {
+    while ((pid = waitpid(-1, &status, WNOHANG | WUNTRACED | WCONTINUED)) > 0) {
         if (WIFSTOPPED(status) || WIFCONTINUED(status))
             interp_on_stop(master, pid, WIFSTOPPED(status));
         else if (!interp_on_exit(master, pid, status) &&
@@ -262,10 +261,9 @@ static int template_fd_reserve(struct master *master)
 
 static int tables_make(struct master *master)
 {
-    master->slots =
-        calloc(master->board->worker_slots, sizeof(*master->slots));
-    master->interps =
-        calloc(master->board->interp_slots, sizeof(*master->interps));
+    master->slots = calloc(master->board->worker_slots, sizeof(*master->slots));
+    master->interps = calloc(master->board->interp_slots,
+                             sizeof(*master->interps));
     return master->slots == NULL || master->interps == NULL ? -ENOMEM : 0;
 }
 

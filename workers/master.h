@@ -59,7 +59,8 @@ struct interp {
 };
 
 /* A template process: the application's code as of one generation. */
-struct template {
+struct template
+{
     pid_t pid; /* 0: none */
     int fd;    /* our end of its socket, or -1 */
     bool ready;
@@ -87,13 +88,13 @@ struct master {
     uint64_t due; /* when to settle again at the latest */
 
     enum master_phase phase;
-    bool quick;          /* stopping without patience */
-    uint64_t stop_ns;    /* when patience ends */
+    bool quick;       /* stopping without patience */
+    uint64_t stop_ns; /* when patience ends */
     int exit_code;
-    const char *reason;  /* of a stop that is a failure, or NULL */
+    const char *reason; /* of a stop that is a failure, or NULL */
 
-    uint32_t wanted;     /* workers */
-    bool checks_only;    /* --check-config: no workers, no sockets */
+    uint32_t wanted;  /* workers */
+    bool checks_only; /* --check-config: no workers, no sockets */
     bool ever_served;
     uint32_t boot_deaths; /* by signal, before anything served */
     struct worker_slot *slots;
@@ -102,7 +103,7 @@ struct master {
     struct template current;
     struct template trial;
     struct template retired; /* told to quit */
-    uint32_t generations; /* so far */
+    uint32_t generations;    /* so far */
 };
 
 /*

@@ -21,8 +21,7 @@ static bool in_container(const struct cgroup_limits *limits)
            getenv("KUBERNETES_SERVICE_HOST") != NULL;
 }
 
-static void demand_make(struct plan_demand *demand,
-                        const struct config *config)
+static void demand_make(struct plan_demand *demand, const struct config *config)
 {
     struct cgroup_limits limits;
 

@@ -11,8 +11,8 @@
 
 struct placement {
     struct machine *machine;
-    struct plan *plan;  /* what is started */
-    struct plan *wide;  /* the same with all slots: for later workers */
+    struct plan *plan; /* what is started */
+    struct plan *wide; /* the same with all slots: for later workers */
     uint32_t workers;
     uint32_t slots;
 };

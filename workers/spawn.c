@@ -20,6 +20,9 @@
 /* Descriptors that a worker needs beside its connections. */
 #define FILES_RESERVED 256
 #define CONNECTIONS_MAX 65536
+#define REQUEST_LINE_MAX 8190
+#define FIELDS_MAX 32768
+#define FIELD_SIZE_DEFAULT 8190
 
 _Static_assert(TEMPLATE_CPUS_MAX == CPUS_MAX, "one size of CPU sets");
 
@@ -84,16 +87,22 @@ static uint32_t connections_max(const struct config *config)
     return (uint32_t)min_u64(room, CONNECTIONS_MAX);
 }
 
+/* What Gunicorn makes of values that are 0 or too large. */
 static struct http_limits limits_of(const struct config *config)
 {
-    struct http_limits limits = {
-        .line_bytes = (uint32_t)min_u64(config->limit_request_line, UINT32_MAX),
-        .fields = (uint32_t)min_u64(config->limit_request_fields, UINT32_MAX),
-        .field_bytes =
-            (uint32_t)min_u64(config->limit_request_field_size, UINT32_MAX),
-    };
+    uint64_t fields = config->limit_request_fields;
+    uint64_t field_size = config->limit_request_field_size;
 
-    return limits;
+    if (fields == 0 || fields > FIELDS_MAX)
+        fields = FIELDS_MAX;
+    if (field_size == 0)
+        field_size = FIELD_SIZE_DEFAULT;
+    return (struct http_limits){
+        .line_bytes = (uint32_t)min_u64(config->limit_request_line,
+                                        REQUEST_LINE_MAX),
+        .fields = (uint32_t)fields,
+        .field_bytes = (uint32_t)min_u64(field_size, UINT32_MAX),
+    };
 }
 
 static void conn_config_fill(struct conn_config *conn,
@@ -153,8 +162,7 @@ static _Noreturn void worker_child(struct master *master, uint32_t slot,
         .access_log_fd = master->logs.access_fd,
         .access_log_format = master->config->access_log_format,
         .logs = &master->logs,
-        .graceful_timeout_ms =
-            milliseconds(master->config->graceful_timeout),
+        .graceful_timeout_ms = milliseconds(master->config->graceful_timeout),
     };
     char role[32];
 
@@ -207,8 +215,7 @@ pid_t spawn_template(struct master *master, int *ret_fd)
     int fds[2];
     pid_t pid;
 
-    if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0,
-                   fds) < 0)
+    if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, fds) < 0)
         return -errno;
     fflush(NULL);
     pid = fork();
@@ -229,8 +236,8 @@ pid_t spawn_template(struct master *master, int *ret_fd)
 int spawn_interp(const struct master *master, const struct template *from,
                  uint32_t interp_slot)
 {
-    const struct plan_place *place =
-        placement_of(&master->placement, board_home(interp_slot));
+    const struct plan_place *place = placement_of(&master->placement,
+                                                  board_home(interp_slot));
     struct template_message order = {
         .op = TEMPLATE_FORK,
         .slot = interp_slot,

@@ -113,8 +113,7 @@ static void close_slot(struct master *master, uint32_t slot)
     for (uint32_t i = 0; i < master->listener_count; i++)
         listener_close_slot(&master->listeners[i], slot);
     master->slots[slot] = (struct worker_slot){.state = WORKER_SLOT_EMPTY};
-    atomic_store(&board_worker(master->board, slot)->state,
-                 BOARD_WORKER_EMPTY);
+    atomic_store(&board_worker(master->board, slot)->state, BOARD_WORKER_EMPTY);
     count_update(master);
     if (count_retiring(master) == 0) {
         for (uint32_t i = 0; i < master->listener_count; i++)
@@ -203,10 +202,8 @@ static void on_death(struct master *master, uint32_t index, pid_t pid,
 
     slot->pid = 0;
     atomic_store(&board_worker(master->board, index)->pid, 0);
-    atomic_store(&board_worker(master->board, index)->state,
-                 BOARD_WORKER_DEAD);
-    if (master->phase != MASTER_SERVING ||
-        slot->state == WORKER_SLOT_RETIRING)
+    atomic_store(&board_worker(master->board, index)->state, BOARD_WORKER_DEAD);
+    if (master->phase != MASTER_SERVING || slot->state == WORKER_SLOT_RETIRING)
         return;
     log_death(index, pid, status);
     slot->failures = quick ? slot->failures + 1 : 0;

@@ -145,8 +145,7 @@ static void stronger_sources_win(void **state)
 
 static void lists_replace_those_of_weaker_sources(void **state)
 {
-    struct load load = {.input = {.port = "5000",
-                                  .cmd_args = "-b a:1 -b b:2"}};
+    struct load load = {.input = {.port = "5000", .cmd_args = "-b a:1 -b b:2"}};
 
     (void)state;
     LOAD(&load, "-b", "c:3", "app");
@@ -184,8 +183,7 @@ static void usage_errors_exit_2(void **state)
     FAIL(2, "argument -m/--umask: invalid auto_int value: '9z'", "-m", "9z");
     FAIL(2, "argument -w/--workers: expected one argument", "-w");
     FAIL(2, "argument -w/--workers: expected one argument", "-w", "--preload");
-    FAIL(2, "argument --preload: ignored explicit argument '1'",
-         "--preload=1");
+    FAIL(2, "argument --preload: ignored explicit argument '1'", "--preload=1");
     FAIL(2,
          "ambiguous option: --limit-request-f could match "
          "--limit-request-fields, --limit-request-field_size",
@@ -266,7 +264,8 @@ static void print_config_is_sorted_and_aligned(void **state)
     (void)state;
     LOAD(&load, "-b", "a:1", "-b", "b:2", "app");
     text = printed(config_print, &load.config);
-    assert_non_null(strstr(text, "\nbind                     = ['a:1', 'b:2']\n"));
+    assert_non_null(
+        strstr(text, "\nbind                     = ['a:1', 'b:2']\n"));
     assert_non_null(strstr(text, "\npidfile                  = None\n"));
     assert_non_null(strstr(text, "\npreload_app              = False\n"));
     assert_true(strstr(text, "\nbacklog") < strstr(text, "\nbind"));

@@ -53,9 +53,8 @@ static void addresses(void **state)
 static void bad_addresses(void **state)
 {
     static const char *const bad[] = {
-        "h:",       "h:-1",  "h:1 ",    "::1",  "::1:80", "[::1]80",
-        "[::1]:",   "unix:", "unix://", "fd://", "fd://x", "fd://-1",
-        "h:99999"};
+        "h:",    "h:-1",    "h:1 ",  "::1",    "::1:80",  "[::1]80", "[::1]:",
+        "unix:", "unix://", "fd://", "fd://x", "fd://-1", "h:99999"};
     struct address address;
     struct config_error error;
 
@@ -256,8 +255,7 @@ static void a_file_in_the_way_is_kept(void **state)
     close(fd);
     snprintf(text, sizeof(text), "unix:%s", path);
     address = parse(text);
-    assert_int_equal(listener_open(&listener, &address, &how, &error),
-                     -EINVAL);
+    assert_int_equal(listener_open(&listener, &address, &how, &error), -EINVAL);
     listener_close(&listener);
     assert_int_equal(unlink(path), 0);
 }
