@@ -124,6 +124,7 @@ static void reap(struct conn_set *set)
             conn_let_go(set, c, 0);
         conn_block_put(set, &c->stash);
         conn_block_put(set, &c->into);
+        conn_block_put(set, &c->page);
         wheel_remove(&set->wheel, &c->timer);
         ring_close(set->ring, c->fd);
         pool_put(&set->conns, c);

@@ -95,49 +95,93 @@ static size_t head_end(const char *page, size_t len)
     return end ? (size_t)(end - page) + 4 : len;
 }
 
-static void send_page(struct conn_set *set, struct conn *c,
-                      struct conn_span *page, size_t len)
+/* "Connection: close" becomes the other. There is room: a page is small. */
+static size_t say_keep_alive(char *page, size_t len)
 {
-    conn_block_put(set, &c->stash);
-    c->stash = *page;
-    c->flags |= CONN_CLOSE | CONN_DISCARD | CONN_UNREAD;
-    c->flags &= (uint16_t) ~(CONN_PAUSED | CONN_EXPECT);
+    static const char close[] = "Connection: close";
+    static const char alive[] = "Connection: keep-alive";
+    size_t from = sizeof(close) - 1;
+    size_t to = sizeof(alive) - 1;
+    char *at = memmem(page, len, close, from);
+
+    must(at);
+    memmove(at + to, at + from, len - (size_t)(at + from - page));
+    memcpy(at, alive, to);
+    return len + to - from;
+}
+
+/* Nothing is wrong with the peer, and all it said has been read. */
+static bool may_go_on(struct conn_set *set, const struct conn *c, int status,
+                      const struct question *q)
+{
+    if (status < 502 || status > 504 || !q->request ||
+        !(q->request->flags & HTTP_KEEP_ALIVE) ||
+        c->flags & (CONN_CLOSE | CONN_EXPECT) || set->drain_until_ns ||
+        set->config->keepalive_ms == 0)
+        return false;
+    if (c->x)
+        return conn_job(set, c->x)->handed;
+    return q->request->content_length == 0 &&
+           !(q->request->flags & HTTP_CHUNKED);
+}
+
+static void send_page(struct conn_set *set, struct conn *c, size_t len)
+{
+    if (c->flags & CONN_CLOSE) {
+        conn_block_put(set, &c->stash);
+        c->flags |= CONN_DISCARD | CONN_UNREAD;
+        c->flags &= (uint16_t) ~(CONN_PAUSED | CONN_EXPECT);
+    }
     c->state = CONN_SENDING;
-    c->iov = (struct iovec){page->at, len};
+    c->iov = (struct iovec){c->page.at, len};
     c->sending = (uint32_t)len;
     c->inflight |= CONN_IN(CONN_OP_SEND);
     conn_deadline(set, c, set->config->send_timeout_ms);
     ring_send(set->ring, c->fd, &c->iov, 1, conn_token(c, CONN_OP_SEND));
 }
 
-/* The exchange, if there is one, ends with flags; q may point into it. */
+/* Writes the page; returns its length. *ret_body is the body's. */
+static size_t make_page(struct conn_set *set, struct conn *c, int status,
+                        const char *text, const struct question *q,
+                        size_t *ret_body)
+{
+    char *page = c->page.at;
+    int rc = http_error_response(page, c->page.size, status, extra_of(status),
+                                 bytes_of(text), date_now(set));
+    size_t len = (size_t)rc;
+    size_t end;
+
+    must(rc > 0);
+    if (may_go_on(set, c, status, q))
+        len = say_keep_alive(page, len);
+    else
+        c->flags |= CONN_CLOSE;
+    end = head_end(page, len);
+    if (q->request && q->request->method_id == HTTP_METHOD_HEAD)
+        len = end;
+    *ret_body = len - end;
+    return len;
+}
+
+/* The exchange, if there is one, ends; q may point into it. */
 static void answer(struct conn_set *set, struct conn *c, int status,
                    const char *text, const struct question *q)
 {
     struct access_entry entry = {.status = status};
-    struct conn_span page;
-    size_t end;
-    int len;
+    size_t len;
 
-    conn_block_get(set, &page, 1, false);
-    if (!page.at || c->inflight & CONN_IN_OUTPUT) {
-        conn_block_put(set, &page);
+    conn_block_get(set, &c->page, 1, false);
+    if (!c->page.at || c->inflight & (CONN_IN_OUTPUT | CONN_IN(CONN_OP_INTO))) {
         conn_close(set, c);
         return;
     }
-    len = http_error_response(page.at, page.size, status, extra_of(status),
-                              bytes_of(text), date_now(set));
-    must(len > 0);
-    end = head_end(page.at, (size_t)len);
-    if (q->request && q->request->method_id == HTTP_METHOD_HEAD)
-        len = (int)end;
-    entry.bytes = (size_t)len - end;
+    len = make_page(set, c, status, text, q, &entry.bytes);
     entry.duration_ns = set->now_ns - c->arrived_ns;
     add_line(set, c, q, &entry);
     conn_count_status(set, status);
     if (c->x)
         conn_let_go(set, c, status == 504 ? EXCHANGE_OVERDUE : 0);
-    send_page(set, c, &page, (size_t)len);
+    send_page(set, c, len);
 }
 
 void conn_answer(struct conn_set *set, struct conn *c, int status,
@@ -148,16 +192,62 @@ void conn_answer(struct conn_set *set, struct conn *c, int status,
     answer(set, c, status, text, &q);
 }
 
-void conn_refuse(struct conn_set *set, struct conn *c, enum http_error error)
+void conn_answered(struct conn_set *set, struct conn *c)
 {
+    conn_block_put(set, &c->page);
+    if (c->flags & CONN_CLOSE)
+        conn_linger(set, c);
+    else
+        conn_next(set, c);
+}
+
+void conn_refuse(struct conn_set *set, struct conn *c, enum http_error error,
+                 const char *head)
+{
+    struct question q = {&set->request, head, set->fields};
     uint32_t dropped;
 
+    if (c->x)
+        q = question_of(set, c);
+    c->flags |= CONN_CLOSE;
     stats_add(&set->stats->bad_requests, 1);
     if (log_allow(&set->refuse_limit, &dropped))
         log_warning("Invalid request from ip=%.*s: %s%s", c->peer.addr_len,
                     c->peer.addr, http_error_text(error),
                     dropped ? " (and others)" : "");
-    conn_answer(set, c, http_error_status(error), http_error_text(error));
+    answer(set, c, http_error_status(error), http_error_text(error), &q);
+}
+
+/* Some bytes up to the next blank or the end. */
+static struct http_span word(struct bytes line, uint32_t from)
+{
+    uint32_t to = from;
+
+    while (to < line.n && line.p[to] != ' ')
+        to++;
+    return (struct http_span){from, to - from};
+}
+
+/* What a line that is no request line shows of itself in the access log. */
+#define SHOWN_BYTES 1024
+
+void conn_refuse_head(struct conn_set *set, struct conn *c,
+                      enum http_error error, struct bytes data)
+{
+    struct http_request *request = &set->request;
+    struct bytes line = {data.p, min_u64(data.n, SHOWN_BYTES)};
+    uint32_t n = 0;
+
+    while (n < line.n && line.p[n] != '\r' && line.p[n] != '\n')
+        n++;
+    line.n = n;
+    *request = (struct http_request){.head_len = n};
+    request->method = word(line, 0);
+    n = (uint32_t)min_u64(request->method.len + 1, n);
+    request->target = request->path = word(line, n);
+    n = (uint32_t)min_u64(n + request->target.len + 1, line.n);
+    request->version = (struct http_span){n, (uint32_t)line.n - n};
+    conn_refuse(set, c, error, data.p);
 }
 
 void conn_shed(struct conn_set *set, struct conn *c, const char *head)

@@ -50,7 +50,7 @@ static void refuse_body(struct conn_set *set, struct conn *c,
     if (c->flags & CONN_EXPECT)
         conn_body_give_up(set, c);
     else
-        conn_refuse(set, c, error);
+        conn_refuse(set, c, error, NULL);
 }
 
 /* The spool is full or broken: not the client's fault. */

@@ -111,12 +111,12 @@ static size_t on_head(struct conn_set *set, struct conn *c, struct bytes data)
 
     c->flags &= (uint16_t) ~(CONN_FRESH | CONN_EXPECT);
     if (unlikely(body_too_large(set))) {
-        conn_refuse(set, c, HTTP_ERROR_BODY_LIMIT);
+        conn_refuse(set, c, HTTP_ERROR_BODY_LIMIT, data.p);
         return data.n;
     }
     if (unlikely(!exchange_fill(set, c, data.p))) {
         conn_shed(set, c, data.p);
-        return data.n;
+        return head_len;
     }
     data.p += head_len;
     data.n -= head_len;
@@ -137,7 +137,7 @@ static size_t parse(struct conn_set *set, struct conn *c, struct bytes data)
     if (likely(rc > 0))
         return on_head(set, c, data);
     if (rc < 0) {
-        conn_refuse(set, c, (enum http_error) - rc);
+        conn_refuse_head(set, c, (enum http_error) - rc, data);
         return data.n;
     }
     if (c->state == CONN_IDLE) {
@@ -158,7 +158,7 @@ static bool worth_a_look(const struct conn *c, struct bytes data)
            c->stash.len / LOOK_BYTES != (c->stash.len - data.n) / LOOK_BYTES;
 }
 
-/* An answer of the worker's own may have taken the stash over. */
+/* An answer that ends the connection has dropped the stash. */
 static void parse_stash(struct conn_set *set, struct conn *c)
 {
     size_t used = parse(set, c, conn_stashed(c));

@@ -225,7 +225,7 @@ void conn_on_sent(struct conn_set *set, struct conn *c, int result)
     }
     stats_add(&set->stats->bytes_out, (uint64_t)result);
     if (unlikely(!c->x)) { /* an answer of our own */
-        conn_linger(set, c);
+        conn_answered(set, c);
         return;
     }
     job = conn_job(set, c->x);

@@ -78,7 +78,8 @@ struct conn {
     uint16_t flags;
     struct exchange *x;
     uint64_t arrived_ns;    /* first byte of the request */
-    struct conn_span stash; /* received and not used; an own answer to send */
+    struct conn_span stash; /* received and not used */
+    struct conn_span page;  /* an answer of our own, being sent */
     struct conn_span into;  /* receives a large body */
     struct conn *next;      /* while reaping */
     struct iovec iov;

@@ -66,10 +66,19 @@ void conn_on_read(struct conn_set *set, struct conn *c, int result);
 void conn_files_receive(struct conn_set *set);
 void conn_files_drop(struct conn_set *set, struct conn_job *job);
 
-/* conn_answer.c: answers without an interpreter; they end the connection. */
+/*
+ * conn_answer.c: answers without an interpreter. They end the connection,
+ * unless it is the server's fault (502, 503, 504) and all was read.
+ */
 void conn_answer(struct conn_set *set, struct conn *c, int status,
                  const char *text);
-void conn_refuse(struct conn_set *set, struct conn *c, enum http_error error);
+void conn_answered(struct conn_set *set, struct conn *c);
+/* With an exchange, or for the request in set->request with this head. */
+void conn_refuse(struct conn_set *set, struct conn *c, enum http_error error,
+                 const char *head);
+/* For bytes that are no head. */
+void conn_refuse_head(struct conn_set *set, struct conn *c,
+                      enum http_error error, struct bytes data);
 /* No exchange is free for the request in set->request. */
 void conn_shed(struct conn_set *set, struct conn *c, const char *head);
 void conn_overdue(struct conn_set *set, struct conn *c);

@@ -279,6 +279,8 @@ static void access_log_lines(void **state)
         "127.0.0.1 - me \"GET /a%20b%0a?x=\\\"1 HTTP/1.1\" 200 13 \"-\" "
         "\"a\\\\\\\"b\" echo GET /a b\\x0a|x=\\\"1|HTTP/1.1|7    |%-\n";
     static const char failed[] = "\n127.0.0.1 - - \"GET /die HTTP/1.1\" 502 ";
+    static const char refused[] =
+        "\n127.0.0.1 - - \"GET /re\\\"fused HTTP/9\" 400 ";
     struct talk *site = *state;
     char *log;
     int fd;
@@ -294,16 +296,19 @@ static void access_log_lines(void **state)
                  "Authorization: Basic bWU6c2VjcmV0\r\n\r\n");
     talk_hear_response(site, fd);
     talk_say(fd, GET("/die"));
+    talk_hear_response(site, fd);
+    talk_say(fd, "GET /re\"fused HTTP/9\r\n\r\n");
     talk_hear_end(site, fd);
     close(fd);
     for (int i = 0; i < 100; i++) {
         log = talk_text_of(site->access_fd);
-        if (strstr(log, " 502 "))
+        if (strstr(log, " 400 "))
             break;
         talk_pause_ms(20);
     }
     assert_memory_equal(log, answered, sizeof(answered) - 1);
     assert_non_null(strstr(log, failed));
+    assert_non_null(strstr(log, refused));
 }
 
 #define TEST(name)                                                             \
