@@ -27,8 +27,6 @@ struct search {
     char mount_root[PATH_MAX]; /* what part of the hierarchy is mounted */
 };
 
-/* -- small files -- */
-
 static bool read_text(const char *dir, const char *name, char *text,
                       size_t size)
 {
@@ -109,8 +107,6 @@ static int find_line(const char *root, const char *name,
     return found ? 0 : -ENOENT;
 }
 
-/* -- proc/self/cgroup: "4:memory:/a/b" is version 1, "0::/a/b" version 2 -- */
-
 static char *split(char *text, char separator)
 {
     char *rest = strchr(text, separator);
@@ -141,8 +137,6 @@ static bool take_v2_line(char *line, void *data)
     snprintf(s->cgroup, sizeof(s->cgroup), "%s", line + 3);
     return true;
 }
-
-/* -- proc/self/mountinfo -- */
 
 struct mount_line {
     char *root; /* of the hierarchy, as seen from our namespace */
@@ -233,8 +227,6 @@ static bool take_v2_mount(char *text, void *data)
            take_mount(ms, &line);
 }
 
-/* -- the controller's directory -- */
-
 /*
  * A container often sees its own part of the hierarchy mounted as the whole;
  * a path with "/.." leads out of the namespace. Then what is mounted is all
@@ -296,8 +288,6 @@ static bool find_controller(const char *root, const char *controller,
         h->hidden = true;
     return true;
 }
-
-/* -- from the process's cgroup up to the root -- */
 
 /* Reads the files of one controller in one cgroup. */
 struct level_reader {

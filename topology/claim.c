@@ -53,6 +53,7 @@ static struct flock range(short type, uint32_t first, uint32_t count)
         .l_type = type, .l_whence = SEEK_SET, .l_start = first, .l_len = count};
 }
 
+/* The kernel tells one range of one owner at a time. */
 int claim_taken(const struct claim *claim, pid_t except, struct cpus *ret_taken)
 {
     struct cpus taken = {0};

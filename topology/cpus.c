@@ -89,6 +89,7 @@ static const char *skip_blanks(const char *p)
 }
 
 /* Returns where the number ends, or NULL. */
+/* strtoul() would take signs and blanks. */
 static const char *parse_number(const char *p, unsigned long *ret_number)
 {
     char *end;

@@ -25,6 +25,7 @@ static int32_t os_index(const struct machine *machine, int32_t node)
     return node < 0 ? -1 : (int32_t)machine->nodes[node].os_index;
 }
 
+/* A file of a machine knows names and places, nothing more. */
 static void add_nic(struct devices *devices, const char *name, int32_t node)
 {
     if (devices->n_nics == NICS_MAX)

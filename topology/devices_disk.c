@@ -34,6 +34,9 @@ static int64_t block_number(const char *root, const char *disk,
 }
 
 /* "16.0 GT/s PCIe" */
+/*
+ * The speed that was negotiated, which a bad riser makes less than it could be.
+ */
 static int32_t lane_speed(const char *root, const char *disk)
 {
     char path[PATH_MAX], text[64];
@@ -46,8 +49,6 @@ static int32_t lane_speed(const char *root, const char *disk)
         return -1;
     return (int32_t)(gts * 1000 + 0.5);
 }
-
-/* -- which disks the root file system and the arrays are made of -- */
 
 struct slave_search {
     const char *root;
@@ -78,6 +79,7 @@ static bool is_part_of(const char *root, const char *device, const char *disk)
     return has_prefix(device, disk) && sysfile_exists(root, path);
 }
 
+/* Through partitions, LVM and RAID down to the disk. */
 static bool stands_on(const char *root, const char *device, const char *disk,
                       int depth)
 {
@@ -133,6 +135,7 @@ static void on_raid(const char *name, void *data)
     raid->is_degraded = block_number(search->root, name, "md/degraded") > 0;
 }
 
+/* Not loops, RAM disks, device mappers or optical drives. */
 static bool is_disk(const char *name)
 {
     static const char *const prefixes[] = {"nvme", "sd", "vd",

@@ -23,6 +23,7 @@ struct nic_search {
     struct nic *nic;
 };
 
+/* A link that is down says -1, or fails to be read at all. */
 static int32_t nic_number(const char *root, const char *nic, const char *file)
 {
     char path[PATH_MAX];
@@ -81,8 +82,7 @@ static void read_irqs(const char *root, struct nic *nic)
     }
 }
 
-/* -- what only the driver knows -- */
-
+/* None of these questions needs root. A driver may refuse each of them. */
 static bool ask(int fd, const struct nic *nic, void *command)
 {
     struct ifreq request = {0};
@@ -100,6 +100,7 @@ static int8_t ask_flag(int fd, const struct nic *nic, uint32_t command)
     return ask(fd, nic, &value) ? value.data != 0 : -1;
 }
 
+/* A combined queue both receives and sends. */
 static void ask_queues(int fd, struct nic *nic)
 {
     struct ethtool_channels channels = {.cmd = ETHTOOL_GCHANNELS};

@@ -1,4 +1,10 @@
 /* SPDX-License-Identifier: MIT */
+/*
+ * Memory modules. The firmware's table is a chain of structures, each a type, a
+ * length, that many bytes and some strings; nothing in it is trusted. Without
+ * root only the kernel's error detection driver tells about modules, and not
+ * their speed.
+ */
 #include "topology/dimms.h"
 
 #include <errno.h>
@@ -71,6 +77,7 @@ static const char *type_of(struct structure s)
     }
 }
 
+/* What they run at counts, not what they could. */
 static uint32_t speed_of(struct structure s)
 {
     uint16_t speed = word_at(s, DIMM_CONFIGURED_SPEED);
@@ -80,6 +87,7 @@ static uint32_t speed_of(struct structure s)
     return speed == 0xffff ? 0 : speed;
 }
 
+/* Eight more wires than data: these carry the check bits. */
 static int8_t ecc_of(struct structure s)
 {
     uint16_t total = word_at(s, DIMM_TOTAL_WIDTH);
@@ -170,6 +178,7 @@ struct edac {
     struct dimms *dimms;
 };
 
+/* Modes are names like SECDED and S4ECD4ED; any but None corrects. */
 static int8_t edac_ecc(const char *mode)
 {
     if (!*mode || strcmp(mode, "Unknown") == 0)

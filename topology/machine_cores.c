@@ -1,4 +1,9 @@
 /* SPDX-License-Identifier: MIT */
+/*
+ * Cores and the caches they share. hwloc lists hardware threads, and knows for
+ * each what is above it; a core is here what the threads of one core have in
+ * common, also on machines that report no cores.
+ */
 #include "topology/machine_parts.h"
 
 #include <errno.h>
@@ -14,6 +19,7 @@ static hwloc_obj_type_t core_type_of(hwloc_topology_t topology)
     return HWLOC_OBJ_PU;
 }
 
+/* Objects of the core type need not cover all threads. */
 static hwloc_obj_t core_above(const struct machine_reading *r, hwloc_obj_t pu)
 {
     hwloc_obj_t core = NULL;
@@ -23,6 +29,7 @@ static hwloc_obj_t core_above(const struct machine_reading *r, hwloc_obj_t pu)
     return core ? core : pu;
 }
 
+/* Dumps of CPUID alone have nodes without sizes. */
 static bool has_memory_data(const struct machine *m)
 {
     for (uint32_t i = 0; i < m->n_nodes; i++)
@@ -31,6 +38,10 @@ static bool has_memory_data(const struct machine *m)
     return false;
 }
 
+/*
+ * The smallest node around the core; of equals the first. A node without memory
+ * is no home, unless no node of the machine tells its size.
+ */
 static int32_t local_node(const struct machine *m, const struct cpus *pus)
 {
     bool known = has_memory_data(m);
@@ -52,6 +63,10 @@ static int32_t local_node(const struct machine *m, const struct cpus *pus)
     return best;
 }
 
+/*
+ * As hwloc ranks the kinds: higher is faster. It may see more kinds than there
+ * are, by small differences in frequency; the order is right all the same.
+ */
 static int32_t efficiency_of(const struct machine_reading *r, hwloc_obj_t core)
 {
     int kind = hwloc_cpukinds_get_by_cpuset(r->topology, core->cpuset, 0);
@@ -107,6 +122,10 @@ int machine_read_cores(struct machine_reading *r)
     return 0;
 }
 
+/*
+ * An L2 of a single core is nobody's domain; one shared by a cluster is, as on
+ * ARM and on the small cores of hybrid CPUs.
+ */
 static hwloc_obj_t cache_above(const struct machine_reading *r,
                                hwloc_obj_t core)
 {
@@ -137,6 +156,7 @@ static struct machine_llc llc_of(const struct machine_reading *r, uint32_t i)
     return (struct machine_llc){MACHINE_LLC_WHOLE, 0, 0};
 }
 
+/* The place of this domain, new or known. */
 static uint32_t llc_place(struct machine *m, struct machine_llc llc)
 {
     uint32_t i = 0;

@@ -1,4 +1,8 @@
 /* SPDX-License-Identifier: MIT */
+/*
+ * Memory nodes. In hwloc they hang beside the tree of cores, not in it, and a
+ * node without memory is not there at all: its cores then have no node.
+ */
 #include "topology/machine_parts.h"
 
 #include <errno.h>
@@ -33,6 +37,7 @@ static bool is_special_subtype(const char *subtype)
     return strncmp(subtype, "CXL", 3) == 0;
 }
 
+/* By OS index, so that "the lowest" is "the first" everywhere. */
 static int compare_nodes(const void *a, const void *b)
 {
     const hwloc_obj_t *x = a, *y = b;
@@ -113,6 +118,7 @@ int machine_read_nodes(struct machine_reading *r)
     return rc;
 }
 
+/* The numbers may have gaps: 0, 8, 252. n_nodes when it is not there. */
 static uint32_t node_place(const struct machine *m, uint32_t os_index)
 {
     uint32_t i = 0;
@@ -122,6 +128,7 @@ static uint32_t node_place(const struct machine *m, uint32_t os_index)
     return i;
 }
 
+/* hwloc lists the matrix in an order of its own. */
 static void copy_distances(struct machine *m, const struct hwloc_distances_s *d)
 {
     for (unsigned i = 0; i < d->nbobjs * d->nbobjs; i++) {

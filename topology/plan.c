@@ -62,6 +62,7 @@ void plan_demand_init(struct plan_demand *demand)
     };
 }
 
+/* 0 is no limit. */
 static uint64_t tighter(uint64_t a, uint64_t b)
 {
     if (a == 0 || b == 0)
@@ -79,6 +80,7 @@ void plan_demand_limit(struct plan_demand *demand,
     demand->cpuset_exclusive = limits->cpuset_exclusive;
 }
 
+/* Steal orders hold worker numbers in 16 bits. */
 static bool is_possible(const struct plan_demand *demand)
 {
     return demand->worker_bytes > 0 && demand->safety_percent > 0 &&
@@ -124,6 +126,7 @@ static void free_work(struct plan_work *work)
     free(work->llc_used);
 }
 
+/* One worker has nobody to steal from: + 1 keeps calloc() honest. */
 static int alloc_places(struct plan *plan)
 {
     size_t n = plan->n_workers;

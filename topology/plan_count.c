@@ -1,6 +1,20 @@
 /* SPDX-License-Identifier: MIT */
+/*
+ * How many workers: the smaller of what cores and memory allow.
+ *
+ *   cores    C usable, less R for the kernel; under a quota its whole CPUs
+ *   memory   M bytes of RAM, or the cgroup's limit where that is tighter
+ *            OSR of it for the system, S shared by all workers, counted once
+ *            U = M - OSR - S is what the workers may use together
+ *            each may plan with s % of its share, so U * s / W of them fit
+ *
+ * Memory is counted node by node, since half a worker on each of two nodes is
+ * no worker: each node has slots, and their sum is the bound. Everything is in
+ * integers; a product that could pass 2^64 is taken in 128 bits.
+ */
 #include "topology/plan_steps.h"
 
+/* The reserve has a floor for small machines and a lid for large ones. */
 #define MIB (UINT64_C(1) << 20)
 #define GIB (UINT64_C(1) << 30)
 
@@ -20,11 +34,16 @@ static uint64_t fit(const struct plan_demand *demand, uint64_t bytes)
                       ((unsigned __int128)100 * demand->worker_bytes));
 }
 
+/* What is left, never less than nothing. */
 static uint64_t minus(uint64_t a, uint64_t b)
 {
     return a > b ? a - b : 0;
 }
 
+/*
+ * A sixteenth for the kernel, its page cache and other services. Half at most:
+ * a machine of 512 MiB should still run one worker.
+ */
 static uint64_t os_reserve(uint64_t ram)
 {
     return min_u64(min_u64(max_u64(ram / 16, 256 * MIB), 8 * GIB), ram / 2);
@@ -36,6 +55,7 @@ static uint64_t limit_reserve(uint64_t limit)
     return min_u64(max_u64(limit / 20, 32 * MIB), limit / 2);
 }
 
+/* Also nodes whose CPUs are not ours: their memory can be. */
 static uint64_t sum_of_nodes(const struct machine *machine)
 {
     uint64_t sum = 0;
@@ -62,6 +82,7 @@ static uint64_t believable_ram(struct plan_work *work, uint64_t sum)
 
     if (meminfo == 0 || sum == 0)
         return sum;
+    /* meminfo counts nodes that a cpuset keeps from us: then it is no news. */
     if (!all_memory_is_allowed(work->machine) && meminfo > sum)
         return sum;
     if (more - less > more / 20)
@@ -93,6 +114,7 @@ static uint64_t count_slots(struct plan_work *work, uint64_t ram, uint64_t sum)
     return total;
 }
 
+/* Some files of machines have no sizes: then cores alone decide. */
 static void unknown_memory(struct plan_work *work)
 {
     for (uint32_t i = 0; i <= work->machine->n_nodes; i++)
@@ -175,6 +197,7 @@ static void count_workers(struct plan_work *work)
     }
     if (plan->n_mem == 0)
         plan_warn(plan, "one worker does not fit in memory");
+    /* What the operator asks for is granted, and doubted aloud. */
     if (wanted == 0)
         return;
     if (wanted > plan->n_workers)

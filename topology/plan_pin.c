@@ -3,8 +3,6 @@
 
 #include "topology/plan_steps.h"
 
-/* -- the decision -- */
-
 static enum plan_pin decide(struct plan *plan, enum plan_pin pin,
                             const char *reason)
 {
@@ -55,8 +53,6 @@ static enum plan_pin decide_pin(struct plan_work *work)
         return decide_auto(work);
     return decide(work->plan, work->demand->pin, "as configured");
 }
-
-/* -- the CPU sets -- */
 
 /* Is core @i one of those that share the domain with @place? */
 static bool is_around(const struct plan_work *work,
@@ -112,8 +108,6 @@ static void set_cpus(struct plan_work *work, struct plan_place *place)
         break;
     }
 }
-
-/* -- the steal order -- */
 
 /* 0: same cache, 1: same node, 2: anywhere. */
 static int nearness(const struct plan_place *a, const struct plan_place *b)

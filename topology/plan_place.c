@@ -1,4 +1,17 @@
 /* SPDX-License-Identifier: MIT */
+/*
+ * Which cores: first those to leave alone, then one for each worker.
+ *
+ *   node  -> where the fewest of its cores are taken, in proportion
+ *   kind  -> the fastest that is left there
+ *   cache -> where the fewest cores of that kind are taken, in proportion
+ *   core  -> the first one
+ *
+ * "In proportion" is d'Hondt's rule: the smallest (taken + 1) / size goes next.
+ * It fills unequal nodes evenly at every step, so that any number of first
+ * workers is balanced, and one more never moves the others. Fractions are
+ * compared by cross-multiplication.
+ */
 #include <string.h>
 
 #include "topology/plan_steps.h"
@@ -11,12 +24,11 @@ static bool is_emptier(uint32_t a, uint32_t of_a, uint32_t b, uint32_t of_b)
     return (uint64_t)(a + 1) * of_b < (uint64_t)(b + 1) * of_a;
 }
 
+/* Neither reserved nor given to a worker. */
 static uint32_t free_cores(const struct plan_group *group)
 {
     return group->cores - group->reserved - group->assigned;
 }
-
-/* -- the reserve: cores for the kernel, next to the network cards -- */
 
 /* The group with a core to spare whose node has most NICs below @than. */
 static uint32_t next_nic_group(const struct plan_work *work, uint32_t after)
@@ -40,6 +52,10 @@ static uint32_t next_nic_group(const struct plan_work *work, uint32_t after)
     return best;
 }
 
+/*
+ * A tie goes to the cores without memory: they serve workers worst, and the
+ * kernel does not mind.
+ */
 static uint32_t largest_group(const struct plan_work *work)
 {
     uint32_t best = 0;
@@ -107,6 +123,7 @@ static uint32_t first_free_core(const struct plan_work *work, uint32_t group,
     return NOBODY;
 }
 
+/* One core: of the slowest kind, where the cache has most to spare. */
 static void reserve_in(struct plan_work *work, uint32_t group)
 {
     int32_t kind = edge_kind(work, group, false);
@@ -150,8 +167,6 @@ static void reserve_cores(struct plan_work *work)
         reserve_in(work, largest_group(work));
 }
 
-/* -- workers -- */
-
 static bool is_better_group(const struct plan_work *work, uint32_t g,
                             uint32_t best)
 {
@@ -161,6 +176,7 @@ static bool is_better_group(const struct plan_work *work, uint32_t g,
                       b->cores - b->reserved);
 }
 
+/* Only real nodes; with @needs_slot only those with room for a worker. */
 static uint32_t emptiest_node(const struct plan_work *work, bool needs_slot)
 {
     uint32_t best = NOBODY;
@@ -205,6 +221,7 @@ static uint32_t choose_core(struct plan_work *work, uint32_t group)
     return first_free_core(work, group, kind, best);
 }
 
+/* A node that the firmware says nothing about is far away. */
 static uint32_t distance(const struct machine *m, uint32_t from, uint32_t to)
 {
     uint32_t d = m->distances[from * m->n_nodes + to];
@@ -212,6 +229,10 @@ static uint32_t distance(const struct machine *m, uint32_t from, uint32_t to)
     return d ? d : UINT32_MAX;
 }
 
+/*
+ * From a core without a node all nodes are far: the emptiest one is best. From
+ * the others the nearest is. Ties go to the lowest number, being seen first.
+ */
 static bool is_better_memory(const struct plan_work *work, uint32_t group,
                              uint32_t g, uint32_t best)
 {
@@ -248,6 +269,7 @@ static int32_t node_os_index(const struct plan_work *work, uint32_t group)
     return (int32_t)work->machine->nodes[group - 1].os_index;
 }
 
+/* Gives the core to the worker, and the worker its memory. */
 static void settle(struct plan_work *work, struct plan_place *place,
                    uint32_t core)
 {

@@ -15,6 +15,7 @@
 /* The first processor's paragraph; flags alone take some 2 KiB. */
 #define CPUINFO_SIZE 8192
 
+/* Server parts; what is missing here is unknown, not too old. */
 struct generation {
     const char *vendor;
     int32_t family, first, last; /* model numbers */
@@ -38,6 +39,7 @@ static const struct generation generations[] = {
     {"AuthenticAMD", 26, 0x00, 0x1f, "Turin", true},
 };
 
+/* By numbers: names are what a hypervisor likes them to be. */
 static void find_generation(struct processor *p)
 {
     for (size_t i = 0; i < ARRAY_SIZE(generations); i++) {
@@ -80,6 +82,7 @@ static int32_t number_or(const char *text, int32_t otherwise)
     return end == text ? otherwise : (int32_t)value;
 }
 
+/* A flag shows only what CPU and kernel both support. */
 static void find_avx512(struct processor *p, const char *flags)
 {
     static const struct {
@@ -114,8 +117,6 @@ static void read_cpuinfo(const char *root, struct processor *p)
     p->is_virtual = strstr(flags, " hypervisor ") != NULL;
     find_avx512(p, flags);
 }
-
-/* -- base clock: boost and "now" are not it -- */
 
 /* Returns 0 where the leaf is missing, as on AMD and in most guests. */
 static uint32_t cpuid_base_mhz(void)

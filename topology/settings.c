@@ -1,4 +1,8 @@
 /* SPDX-License-Identifier: MIT */
+/*
+ * Kernel settings. A file that is not there is a kernel without that switch,
+ * and no line in the report.
+ */
 #include "topology/settings.h"
 
 #include <inttypes.h>
@@ -67,6 +71,7 @@ static struct check *add(struct checks *checks, const char *id,
     return check;
 }
 
+/* Settings of other network namespaces than ours are not seen. */
 static void check_number(const char *root, const struct number_setting *s,
                          struct checks *checks)
 {
@@ -95,6 +100,10 @@ static void chosen(const char *text, char *word, size_t size)
         snprintf(word, size, "%.*s", (int)strcspn(open + 1, "]"), open + 1);
 }
 
+/*
+ * With "always" a fork of a large interpreter copies 2 MiB for each byte that
+ * it changes.
+ */
 static void check_huge_pages(const char *root, struct checks *checks)
 {
     static const char path[] = "/sys/kernel/mm/transparent_hugepage/enabled";
@@ -148,6 +157,7 @@ static void check_io_uring(const char *root, struct checks *checks)
         check_remedy(c, "sysctl -w kernel.io_uring_disabled=0");
 }
 
+/* The others save power by starting slowly, which is latency. */
 static void check_governor(const char *root, struct checks *checks)
 {
     static const char path[] =
@@ -193,6 +203,7 @@ static void look_for_irqbalance(const char *name, void *data)
     *found |= strncmp(name, "irqbalance", 10) == 0;
 }
 
+/* It moves interrupts back onto the workers' cores within seconds. */
 static void check_irqbalance(const char *root, const struct plan *plan,
                              struct checks *checks)
 {

@@ -30,6 +30,7 @@ bool sysfile_text(const char *root, const char *path, char *text, size_t size)
     return n > 0;
 }
 
+/* Files in /sys may fail to be read, not only to be opened. */
 bool sysfile_number(const char *root, const char *path, int64_t *ret_number)
 {
     char text[64], *end;

@@ -24,6 +24,7 @@ enum {
     NEED_PORT_MBPS = 25000,
 };
 
+/* By the CPU's own flag, or by what the firmware calls itself. */
 static bool is_guest(const struct tier_facts *f)
 {
     return f->processor->is_virtual ||
@@ -46,8 +47,6 @@ static void at_least(struct check *check, const struct tier_facts *f,
     if (is_guest(f) && found >= need)
         check->status = CHECK_UNKNOWN;
 }
-
-/* -- processor -- */
 
 static void check_cores(const struct tier_facts *f, struct checks *checks)
 {
@@ -130,8 +129,7 @@ static void check_avx512(const struct tier_facts *f, struct checks *checks)
     check_that(c, strncmp(p->avx512, "F DQ BW VL", 10) == 0, CHECK_FAIL);
 }
 
-/* -- memory -- */
-
+/* What the modules hold, of which the kernel gets a little less. */
 static uint64_t installed(const struct dimms *dimms)
 {
     uint64_t sum = 0;
@@ -141,6 +139,7 @@ static uint64_t installed(const struct dimms *dimms)
     return sum;
 }
 
+/* The larger: either of the two may not know about added memory. */
 static uint64_t usable(const struct machine *machine)
 {
     uint64_t sum = 0;
@@ -170,6 +169,7 @@ static void check_ram(const struct tier_facts *f, struct checks *checks)
     check_that(c, bytes >= need, CHECK_FAIL);
 }
 
+/* Says so in the line when they are not. */
 static bool modules_known(const struct tier_facts *f, struct check *check)
 {
     check->source = f->dimms->source ? f->dimms->source : "";
@@ -228,8 +228,6 @@ static void check_speed(const struct tier_facts *f, struct checks *checks)
     check_that(c, slowest >= NEED_MTS, CHECK_FAIL);
 }
 
-/* -- disks -- */
-
 static const struct disk *boot_disk(const struct devices *devices)
 {
     for (uint32_t i = 0; i < devices->n_disks; i++)
@@ -262,6 +260,7 @@ static void check_boot(const struct tier_facts *f, struct checks *checks)
                    : CHECK_FAIL);
 }
 
+/* The largest one holds the data. */
 static const struct raid *data_raid(const struct devices *devices)
 {
     const struct raid *best = NULL;
@@ -308,8 +307,6 @@ static void check_iops(const struct tier_facts *f, struct checks *checks)
     check_found(c, "%" PRIu64 " (4 KiB)", f->random_read_iops);
     check_that(c, f->random_read_iops >= NEED_IOPS, CHECK_FAIL);
 }
-
-/* -- network -- */
 
 static void check_ports(const struct tier_facts *f, struct checks *checks)
 {
@@ -366,6 +363,7 @@ static bool ring_is_short(const struct nic *nic)
            nic->rx_ring < nic->rx_ring_max / 2;
 }
 
+/* A queue for each worker, as far as the card has them. */
 static bool queues_are_few(const struct tier_facts *f, const struct nic *nic)
 {
     int32_t want = (int32_t)f->plan->n_workers;

@@ -111,6 +111,7 @@ static uint64_t room_for(int fd)
     return min_u64(room, FILE_BYTES) / CHUNK * CHUNK;
 }
 
+/* Writing is part of it: what is not on the disk cannot be read from it. */
 static int measure(struct bench *b, uint64_t *ret_iops)
 {
     uint64_t bytes = room_for(b->fd);

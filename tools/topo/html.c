@@ -111,6 +111,7 @@ static void put_checks(const struct report *r, const char *group,
     fputs("</table>\n", out);
 }
 
+/* An empty heading would look as if something was lost. */
 static bool has_fixes(const struct report *r)
 {
     for (uint32_t i = 0; i < r->checks.n; i++)

@@ -81,6 +81,7 @@ static void put_caches(struct json *j, const struct machine *m)
     json_close(j, ']');
 }
 
+/* Slowest first; a machine with one kind has one entry, of unknown rank. */
 static void put_kinds(struct json *j, const struct machine *m)
 {
     json_open(j, "kinds", '[');
@@ -210,6 +211,7 @@ static void put_memory(struct json *j, const struct report *r)
     json_close(j, '}');
 }
 
+/* Of the shell that started us: a service has its own. */
 static void put_rlimit(struct json *j, const char *key, bool known, int which)
 {
     struct rlimit limit;
@@ -307,6 +309,7 @@ static void put_disks(struct json *j, const struct devices *d)
     json_close(j, ']');
 }
 
+/* Where it would be bound; "pin" tells whether it is. */
 static void put_place(struct json *j, const struct report *r, uint32_t i)
 {
     const struct plan_place *p = &r->plan->places[i];

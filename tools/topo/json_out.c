@@ -33,6 +33,7 @@ void json_close(struct json *json, char bracket)
 }
 
 /* How many bytes the character at @p has, 0 if it is not UTF-8. */
+/* Firmware and operators write what they like into names. */
 static int utf8_length(const unsigned char *p)
 {
     int n = *p < 0x80 ? 1 : *p >= 0xf0 ? 4 : *p >= 0xe0 ? 3 : 2;

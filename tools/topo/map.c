@@ -35,6 +35,7 @@ static void core_label(const struct report *report, uint32_t core, char *text,
     }
 }
 
+/* All labels get the width of the longest, so that columns line up. */
 static int label_width(const struct report *report)
 {
     int width = 2;
@@ -50,6 +51,7 @@ static int label_width(const struct report *report)
     return width;
 }
 
+/* The cores that one cache domain has on one node. */
 struct box {
     int32_t node; /* place in machine->nodes, -1: none */
     int32_t llc;
@@ -105,6 +107,7 @@ static void draw_device(struct pen *pen, const char *name)
     pen_draw(pen, INK_BOLD, "%s ", name);
 }
 
+/* Cards and fast disks; slow ones do not care where they are. */
 static void draw_node_devices(struct pen *pen, uint32_t os_index)
 {
     const struct devices *d = pen->report->devices;

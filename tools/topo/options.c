@@ -100,6 +100,7 @@ static const struct option names[] = {
     {NULL, 0, NULL, 0},
 };
 
+/* No sign, no blanks, nothing behind: strtoull() would take them. */
 static bool parse_count(const char *text, uint64_t max, uint64_t *ret_count)
 {
     unsigned long long value;
@@ -201,6 +202,7 @@ static bool take_demand(int option, struct plan_demand *demand)
     }
 }
 
+/* All that is on or off is one table. */
 static bool take_flag(int option, struct topo_options *o)
 {
     bool *const flags[] = {
@@ -263,6 +265,7 @@ static int complain(const char *what, const char *about)
     return -EINVAL;
 }
 
+/* What is wrong only in combination. */
 static int check_together(const struct topo_options *o)
 {
     const struct machine_source *s = &o->source;

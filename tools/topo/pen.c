@@ -4,6 +4,7 @@
 #include <stdarg.h>
 #include <string.h>
 
+/* Blanks are held back until something follows them. */
 void pen_draw(struct pen *pen, enum ink ink, const char *format, ...)
 {
     static const char *const codes[] = {

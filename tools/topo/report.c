@@ -9,6 +9,7 @@
 #include "topology/settings.h"
 #include "topology/tier.h"
 
+/* A file or description of a machine has no /proc to look into. */
 static const char *root_of(const struct machine_source *source)
 {
     if (source->xml || source->synthetic)

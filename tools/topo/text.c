@@ -179,6 +179,7 @@ static void draw_reserved(struct pen *pen)
                     plan->n_reserved, plan->n_reserved == 1 ? "" : "s", text);
 }
 
+/* What one more worker would need: both bounds are shown. */
 static void draw_bound(struct pen *pen)
 {
     const struct plan *plan = pen->report->plan;
@@ -232,6 +233,7 @@ static void draw_status(struct pen *pen, enum check_status status)
     pen_draw(pen, looks[status].ink, "%s", looks[status].word);
 }
 
+/* The state first: eyes run down the left edge. */
 static void draw_check(struct pen *pen, const struct check *check)
 {
     draw_status(pen, check->status);
