@@ -19,7 +19,7 @@ bool worker_slot_on_exit(struct master *master, pid_t pid, int status);
 void worker_slot_scale(struct master *master, int by);
 
 /* A command to all that run. DRAIN and QUIT are not taken back by REOPEN. */
-void worker_slot_command_all(struct master *master, enum board_command command);
+void worker_slot_command_all(struct master *master, enum board_command what);
 
 void worker_slot_kill_all(const struct master *master);
 uint32_t worker_slot_alive(const struct master *master);
