@@ -87,14 +87,12 @@ static bool is_possible(const struct plan_demand *demand)
            demand->safety_percent <= 100 && demand->workers <= UINT16_MAX;
 }
 
-/* A core of which another master has claimed a part is not ours. */
 static void sort_cores(struct plan_work *work)
 {
     const struct machine *m = work->machine;
 
     for (uint32_t i = 0; i < m->n_cores; i++) {
-        if (!machine_core_is_usable(&m->cores[i]) ||
-            cpus_intersect(&m->cores[i].pus, &work->demand->taken))
+        if (!machine_core_is_usable(&m->cores[i]))
             continue;
         work->cores[i] = PLAN_CORE_FREE;
         work->groups[plan_group_of(m, i)].cores++;
@@ -143,6 +141,7 @@ static int make(struct plan_work *work)
     if (rc < 0)
         return rc;
     sort_cores(work);
+    plan_reserve(work);
     plan_count(work);
     rc = alloc_places(work->plan);
     if (rc < 0)

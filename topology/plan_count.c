@@ -173,12 +173,12 @@ uint32_t plan_reserve_count(const struct plan_work *work)
 /* A worker keeps its core busy: the fraction of a quota holds none. */
 static void count_cores(struct plan_work *work)
 {
-    uint32_t reserve = plan_reserve_count(work);
-    uint32_t quota = work->demand->quota_milli / 1000;
     struct plan *plan = work->plan;
+    uint32_t kept = plan->n_reserved + work->n_claimed;
+    uint32_t quota = work->demand->quota_milli / 1000;
 
     plan->bound = PLAN_BOUND_CPU;
-    plan->n_cpu = work->n_usable > reserve ? work->n_usable - reserve : 1;
+    plan->n_cpu = work->n_usable > kept ? work->n_usable - kept : 1;
     if (work->demand->quota_milli > 0 && quota < plan->n_cpu) {
         plan->n_cpu = quota > 0 ? quota : 1;
         plan->bound = PLAN_BOUND_QUOTA;

@@ -49,6 +49,9 @@ static enum plan_pin decide_pin(struct plan_work *work)
 {
     if (work->n_usable == 0)
         return decide(work->plan, PLAN_PIN_OFF, "no core is usable");
+    if (work->plan->n_floating == work->plan->n_workers)
+        return decide(work->plan, PLAN_PIN_OFF,
+                      "other gcorn masters have left no core");
     if (work->demand->pin == PLAN_PIN_AUTO)
         return decide_auto(work);
     return decide(work->plan, work->demand->pin, "as configured");

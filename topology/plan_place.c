@@ -30,7 +30,10 @@ static uint32_t free_cores(const struct plan_group *group)
     return group->cores - group->reserved - group->assigned;
 }
 
-/* The group with a core to spare whose node has most NICs below @than. */
+/*
+ * Nodes with cards, those with most first: what comes after group @after?
+ * NOBODY asks for the first one, and is the answer behind the last.
+ */
 static uint32_t next_nic_group(const struct plan_work *work, uint32_t after)
 {
     const struct machine *m = work->machine;
@@ -41,7 +44,6 @@ static uint32_t next_nic_group(const struct plan_work *work, uint32_t after)
 
         if (nics == 0 || work->groups[g].cores == 0)
             continue;
-        /* Ordered by NICs, then by index: what comes after @after? */
         if (after != NOBODY &&
             (nics > m->nodes[after - 1].nics ||
              (nics == m->nodes[after - 1].nics && g <= after)))
@@ -158,13 +160,36 @@ static void reserve_near_nics(struct plan_work *work, uint32_t count)
     } while (work->plan->n_reserved > before);
 }
 
-static void reserve_cores(struct plan_work *work)
+/* A core of which another master has claimed a thread is not ours. */
+static void set_claimed_aside(struct plan_work *work)
+{
+    const struct machine *m = work->machine;
+
+    for (uint32_t i = 0; i < m->n_cores; i++) {
+        if (work->cores[i] != PLAN_CORE_FREE ||
+            !cpus_intersect(&m->cores[i].pus, &work->demand->taken))
+            continue;
+        work->cores[i] = PLAN_CORE_UNUSABLE;
+        work->groups[plan_group_of(m, i)].cores--;
+        work->n_claimed++;
+    }
+    if (work->n_claimed > 0)
+        plan_warn(work->plan, "%u cores are claimed by another gcorn",
+                  work->n_claimed);
+}
+
+/*
+ * The reserve is chosen before claims are looked at, so that all masters of a
+ * host leave the same cores alone.
+ */
+void plan_reserve(struct plan_work *work)
 {
     uint32_t count = plan_reserve_count(work);
 
     reserve_near_nics(work, count);
     while (work->plan->n_reserved < count)
         reserve_in(work, largest_group(work));
+    set_claimed_aside(work);
 }
 
 static bool is_better_group(const struct plan_work *work, uint32_t g,
@@ -295,7 +320,7 @@ static void float_on_all(struct plan_work *work, struct plan_place *place)
 }
 
 /*
- * Who asks for more workers than the plan has cores for gets the reserve
+ * An operator who asks for more workers than the plan has cores for gets the reserve
  * back, last reserved first, so that the workers before keep their places.
  */
 static bool take_reserve_back(struct plan_work *work)
@@ -303,9 +328,13 @@ static bool take_reserve_back(struct plan_work *work)
     struct plan *plan = work->plan;
     uint32_t core;
 
-    if (plan->n_reserved == 0)
+    if (plan->n_reserved == 0 || work->demand->workers == 0)
         return false;
-    core = plan->reserved[--plan->n_reserved];
+    core = plan->reserved[plan->n_reserved - 1];
+    /* Another master was here before. */
+    if (cpus_intersect(&work->machine->cores[core].pus, &work->demand->taken))
+        return false;
+    plan->n_reserved--;
     work->cores[core] = PLAN_CORE_FREE;
     work->groups[plan_group_of(work->machine, core)].reserved--;
     return true;
@@ -326,10 +355,8 @@ static void place_worker(struct plan_work *work, struct plan_place *place)
 void plan_place(struct plan_work *work)
 {
     struct plan *plan = work->plan;
-    uint32_t reserved;
+    uint32_t reserved = plan->n_reserved;
 
-    reserve_cores(work);
-    reserved = plan->n_reserved;
     for (uint32_t i = 0; i < plan->n_workers; i++)
         place_worker(work, &plan->places[i]);
     if (plan->n_remote > 0)

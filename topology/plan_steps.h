@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * plan_steps - the three steps of plan_make(), inside topology/ only:
- * how many (plan_count.c), which cores (plan_place.c), bound how (plan_pin.c).
+ * plan_steps - the steps of plan_make(), inside topology/ only: which cores to
+ * leave alone (plan_place.c), how many workers (plan_count.c), which cores they
+ * get (plan_place.c), and how they are bound (plan_pin.c).
  */
 #ifndef GCORN_TOPOLOGY_PLAN_STEPS_H
 #define GCORN_TOPOLOGY_PLAN_STEPS_H
@@ -36,7 +37,8 @@ struct plan_work {
     enum plan_core_state *cores;
     uint32_t *llc_total; /* scratch, [n_llcs] */
     uint32_t *llc_used;
-    uint32_t n_usable;
+    uint32_t n_usable;  /* cores that we may use */
+    uint32_t n_claimed; /* of them: another master's, and not reserved */
 };
 
 static inline uint32_t plan_group_of(const struct machine *machine,
@@ -45,11 +47,13 @@ static inline uint32_t plan_group_of(const struct machine *machine,
     return (uint32_t)(machine->cores[core].node + 1);
 }
 
+/* Reserves cores, then sets aside those that other masters have. */
+void plan_reserve(struct plan_work *work);
 /* Fills the counts and the memory figures of the plan, and the slots. */
 void plan_count(struct plan_work *work);
 /* How many cores to leave to the kernel and its interrupts. */
 uint32_t plan_reserve_count(const struct plan_work *work);
-/* Reserves cores and gives every worker its place. */
+/* Gives every worker its place. */
 void plan_place(struct plan_work *work);
 /* Decides about binding, writes the CPU sets and the steal order. */
 void plan_pin(struct plan_work *work);

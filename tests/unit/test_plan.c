@@ -227,15 +227,47 @@ static void cores_of_another_master_are_left_alone(void **state)
     cpus_add(&f.demand.taken, 3);
     cpus_add(&f.demand.taken, 5);
     make(&f);
-    assert_int_equal(f.plan->n_workers, 14);
+    assert_int_equal(f.plan->n_workers, 13);
+    assert_int_equal(f.plan->n_reserved, 1);
     for (uint32_t i = 0; i < f.plan->n_workers; i++)
         assert_false(
             cpus_intersect(&f.plan->places[i].interp_cpus, &f.demand.taken));
-    memset(&f.demand.taken, 0xff, sizeof(f.demand.taken));
+    assert_true(warns(f.plan, "2 cores are claimed"));
+    drop(&f);
+}
+
+/* Two masters share; both leave the same core; a third finds none. */
+static void masters_share_the_cores(void **state)
+{
+    struct fixture f = made_of(two_nodes);
+    struct cpus first, second;
+
+    (void)state;
+    f.demand.workers = 8;
+    make(&f);
+    plan_cpus(f.plan, f.machine, &first);
+    f.demand.taken = first;
+    f.demand.workers = 0;
+    make(&f);
+    assert_int_equal(f.plan->n_workers, 7);
+    assert_int_equal(f.plan->reserved[0], 0);
+    plan_cpus(f.plan, f.machine, &second);
+    assert_false(cpus_intersect(&first, &second));
+    assert_false(cpus_has(&second, 0));
+    cpus_or(&f.demand.taken, &second);
     make(&f);
     assert_int_equal(f.plan->n_workers, 1);
     assert_int_equal(f.plan->n_floating, 1);
+    f.demand.workers = 2;
+    make(&f);
+    /* The reserve is what is left for who insists. */
+    assert_int_equal(f.plan->places[0].core, 0);
+    assert_int_equal(f.plan->n_floating, 1);
+    memset(&f.demand.taken, 0xff, sizeof(f.demand.taken));
+    make(&f);
+    assert_int_equal(f.plan->n_floating, 2);
     assert_int_equal(f.plan->pin, PLAN_PIN_OFF);
+    assert_non_null(strstr(f.plan->pin_reason, "no core"));
     drop(&f);
 }
 
@@ -346,6 +378,7 @@ int main(void)
         cmocka_unit_test(more_workers_than_memory_are_warned_of),
         cmocka_unit_test(steals_near_first),
         cmocka_unit_test(cores_of_another_master_are_left_alone),
+        cmocka_unit_test(masters_share_the_cores),
         cmocka_unit_test(a_memory_limit_bounds),
         cmocka_unit_test(shared_memory_is_counted_once),
         cmocka_unit_test(less_memory_is_believed),
