@@ -27,15 +27,26 @@ static int32_t number_of(const char *text)
                                                            : (int32_t)number;
 }
 
+/*
+ * With one of these in the environment hwloc would describe another machine,
+ * or with a bad value silently this one; sources are given by name only. The
+ * children need them no more than we do.
+ */
+static void forget_environment(void)
+{
+    static const char *const names[] = {"HWLOC_XMLFILE",    "HWLOC_SYNTHETIC",
+                                        "HWLOC_FSROOT",     "HWLOC_CPUID_PATH",
+                                        "HWLOC_COMPONENTS", "HWLOC_THISSYSTEM"};
+
+    for (size_t i = 0; i < ARRAY_SIZE(names); i++)
+        unsetenv(names[i]);
+}
+
 static int set_source(hwloc_topology_t topology,
                       const struct machine_source *source)
 {
     int rc = 0;
 
-    /*
-     * Never by HWLOC_XMLFILE and HWLOC_SYNTHETIC: with a bad value hwloc
-     * silently describes the running system instead.
-     */
     if (source->xml)
         rc = hwloc_topology_set_xml(topology, source->xml);
     else if (source->synthetic)
@@ -362,6 +373,7 @@ int machine_read(const struct machine_source *source,
 
     if (!machine)
         return -ENOMEM;
+    forget_environment();
     if (hwloc_topology_init(&topology) < 0) {
         free(machine);
         return -ENOMEM;

@@ -100,6 +100,7 @@ struct machine {
  * -ENOENT and others for one that cannot be read, -E2BIG for CPUs beyond
  * CPUS_MAX, -ENOMEM. Call it before threads are started, and before this
  * process binds itself: the affinity it finds counts as the operator's wish.
+ * Removes hwloc's variables from the environment.
  */
 int machine_read(const struct machine_source *source,
                  struct machine **ret_machine);

@@ -320,8 +320,9 @@ static void float_on_all(struct plan_work *work, struct plan_place *place)
 }
 
 /*
- * An operator who asks for more workers than the plan has cores for gets the reserve
- * back, last reserved first, so that the workers before keep their places.
+ * An operator who asks for more workers than the plan has cores for gets the
+ * reserve back, last reserved first, so that the workers before keep their
+ * places.
  */
 static bool take_reserve_back(struct plan_work *work)
 {

@@ -90,6 +90,21 @@ static void bad_sources_are_errors(void **state)
     assert_null(m);
 }
 
+/* A left-over of another tool must not plan for another machine. */
+static void the_environment_is_ignored(void **state)
+{
+    struct machine_source live = {0};
+    struct machine *m;
+
+    (void)state;
+    assert_int_equal(setenv("HWLOC_SYNTHETIC", "core:77 pu:1", 1), 0);
+    assert_int_equal(machine_read(&live, &m), 0);
+    assert_true(m->is_this_system);
+    assert_int_not_equal(m->n_cores, 77);
+    assert_null(getenv("HWLOC_SYNTHETIC"));
+    machine_free(m);
+}
+
 static void other_xml_is_an_error(void **state)
 {
     char path[] = "/tmp/gcorn-machine-XXXXXX";
@@ -130,6 +145,7 @@ int main(void)
         cmocka_unit_test(an_inherited_affinity_is_respected),
         cmocka_unit_test(a_description_is_read),
         cmocka_unit_test(bad_sources_are_errors),
+        cmocka_unit_test(the_environment_is_ignored),
         cmocka_unit_test(other_xml_is_an_error),
         cmocka_unit_test(more_cpus_than_fit_are_an_error),
     };
