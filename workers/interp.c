@@ -250,9 +250,12 @@ static void look_at(struct master *master, uint32_t slot)
     kill_overdue(master, slot);
 }
 
+/* When the server stops, nobody is replaced: systemd tells all to go. */
 static bool is_leaving(const struct master *master, uint32_t slot,
                        uint32_t state)
 {
+    if (master->phase != MASTER_SERVING)
+        return false;
     return state == BOARD_INTERP_RETIRING ||
            master->interps[slot].generation !=
                generation_wanted(master)->generation;

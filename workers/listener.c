@@ -333,7 +333,7 @@ static void host_format(const struct listener *listener, char *out, size_t size,
         *ret_port = ntohs(in4->sin_port);
     } else {
         /* Not resolved or not bound: what the operator wrote. */
-        snprintf(out, size, "%s", listener->address.host);
+        snprintf(out, size, "%.*s", (int)size - 1, listener->address.host);
         *ret_port = listener->address.port;
     }
 }

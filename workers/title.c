@@ -20,6 +20,7 @@ static char *strings_end(int argc, char **argv)
     return end;
 }
 
+/* Copies that stay for the life of the process. */
 static bool environment_move(void)
 {
     size_t count = 0;
@@ -32,8 +33,11 @@ static bool environment_move(void)
         return false;
     for (size_t i = 0; i < count; i++) {
         copy[i] = strdup(environ[i]);
-        if (copy[i] == NULL)
+        /* Where the old one is will be overwritten, so it must be all. */
+        if (copy[i] == NULL) {
+            free(copy);
             return false;
+        }
     }
     environ = copy;
     return true;
