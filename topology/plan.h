@@ -73,7 +73,8 @@ struct plan {
     uint32_t n_reserved;
     uint32_t *reserved; /* places in machine->cores, in order of reserving */
     uint32_t n_remote, n_floating;
-    uint16_t *steal; /* see plan_steal_order() */
+    uint16_t *steal;          /* see plan_steal_order() */
+    char one_more[PLAN_TEXT]; /* what another worker would need */
     uint32_t n_warnings;
     char warnings[PLAN_WARNINGS][PLAN_TEXT];
 };

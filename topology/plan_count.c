@@ -12,6 +12,8 @@
  * no worker: each node has slots, and their sum is the bound. Everything is in
  * integers; a product that could pass 2^64 is taken in 128 bits.
  */
+#include <stdio.h>
+
 #include "topology/plan_steps.h"
 
 /* The reserve has a floor for small machines and a lid for large ones. */
@@ -207,6 +209,63 @@ static void count_workers(struct plan_work *work)
     plan->bound = PLAN_BOUND_USER;
 }
 
+/* The RAM that lets @workers stay within their safe part of it. */
+static uint64_t needed_for(const struct plan_demand *demand, uint64_t workers)
+{
+    unsigned __int128 parts = (unsigned __int128)demand->worker_bytes *
+                              workers * 100;
+    unsigned __int128 bytes = (parts + demand->safety_percent - 1) /
+                              demand->safety_percent;
+
+    return bytes > UINT64_MAX ? UINT64_MAX : (uint64_t)bytes;
+}
+
+static void say_memory(struct plan_work *work)
+{
+    const struct plan_demand *demand = work->demand;
+    struct plan *plan = work->plan;
+    uint64_t next = (uint64_t)plan->n_workers + (plan->n_mem > 0);
+    uint64_t more = minus(needed_for(demand, next), plan->usable_bytes);
+
+    /* Memory may be there, but in pieces smaller than a worker. */
+    if (more == 0)
+        more = demand->worker_bytes;
+    snprintf(plan->one_more, sizeof(plan->one_more),
+             "at least %llu MiB more memory, or workers of at most %llu MiB",
+             (unsigned long long)((more / MIB + (more % MIB > 0))),
+             (unsigned long long)(scale(plan->usable_bytes,
+                                        demand->safety_percent, 100) /
+                                  next / MIB));
+}
+
+/* Numbers for whoever wonders why there are no more of them. */
+static void say_one_more(struct plan_work *work)
+{
+    struct plan *plan = work->plan;
+
+    switch (plan->bound) {
+    case PLAN_BOUND_CPU:
+        if (plan->n_reserved > 0)
+            snprintf(plan->one_more, sizeof(plan->one_more),
+                     "another core, or one of the %u reserved: workers=%u",
+                     plan->n_reserved, plan->n_workers + 1);
+        else
+            snprintf(plan->one_more, sizeof(plan->one_more), "another core");
+        return;
+    case PLAN_BOUND_QUOTA:
+        snprintf(plan->one_more, sizeof(plan->one_more),
+                 "a CPU quota of %u CPUs", plan->n_workers + 1);
+        return;
+    case PLAN_BOUND_MEMORY:
+        say_memory(work);
+        return;
+    case PLAN_BOUND_USER:
+        snprintf(plan->one_more, sizeof(plan->one_more),
+                 "another number of workers in the configuration");
+        return;
+    }
+}
+
 void plan_count(struct plan_work *work)
 {
     struct plan *plan = work->plan;
@@ -218,4 +277,5 @@ void plan_count(struct plan_work *work)
     plan->safe_limit_bytes = plan->usable_bytes / plan->n_workers;
     plan->alarm_bytes = scale(plan->safe_limit_bytes,
                               work->demand->safety_percent, 100);
+    say_one_more(work);
 }

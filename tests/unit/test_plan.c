@@ -94,6 +94,7 @@ static void a_quota_means_no_pinning(void **state)
     make(&f);
     assert_int_equal(f.plan->n_workers, 2);
     assert_int_equal(f.plan->bound, PLAN_BOUND_QUOTA);
+    assert_string_equal(f.plan->one_more, "a CPU quota of 3 CPUs");
     assert_int_equal(f.plan->pin, PLAN_PIN_OFF);
     assert_int_equal(f.plan->n_reserved, 0);
     assert_true(cpus_is_empty(&f.plan->places[0].interp_cpus));
@@ -285,6 +286,10 @@ static void a_memory_limit_bounds(void **state)
     assert_int_equal(f.plan->n_mem, 4);
     assert_int_equal(f.plan->n_workers, 4);
     assert_int_equal(f.plan->bound, PLAN_BOUND_MEMORY);
+    /* 568 MiB are usable: five workers need 5 * 100 / 0.8. */
+    assert_string_equal(
+        f.plan->one_more,
+        "at least 57 MiB more memory, or workers of at most 90 MiB");
     limits.memory_high.value = 400 * MIB;
     plan_demand_limit(&f.demand, &limits);
     make(&f);

@@ -68,6 +68,8 @@ static void put_notes(const struct report *r, FILE *out)
     fputs("<ul>\n<li>", out);
     markup_text(out, "pin: %s (%s)", plan_pin_name(r->plan->pin),
                 r->plan->pin_reason);
+    fputs("</li>\n<li>", out);
+    markup_text(out, "one more worker would need: %s", r->plan->one_more);
     fputs("</li>\n", out);
     for (uint32_t i = 0; i < r->plan->n_warnings; i++) {
         fputs("<li>", out);

@@ -350,6 +350,7 @@ static void put_plan(struct json *j, const struct report *r)
     json_number(j, "worker_bytes", p->worker_bytes);
     json_number(j, "safe_limit_bytes", p->safe_limit_bytes);
     json_number(j, "alarm_bytes", p->alarm_bytes);
+    json_text(j, "one_more", p->one_more);
     json_text(j, "pin", plan_pin_name(p->pin));
     json_text(j, "pin_reason", p->pin_reason);
     json_open(j, "placement", '[');

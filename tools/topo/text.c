@@ -208,6 +208,7 @@ static void draw_plan(struct pen *pen)
             pen, "", "per worker: planned %s, safe limit %s, alarm at %s",
             planned, report_size(plan->safe_limit_bytes, safe, sizeof(safe)),
             report_size(plan->alarm_bytes, alarm, sizeof(alarm)));
+    pen_section(pen, "", "one more would need: %s", plan->one_more);
     pen_section(pen, "", "pin: %s (%s)", plan_pin_name(plan->pin),
                 plan->pin_reason);
     for (uint32_t i = 0; i < plan->n_warnings; i++) {
