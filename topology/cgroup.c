@@ -348,17 +348,24 @@ static void read_cpu(const char *dir, const struct hierarchy *h,
     tighten(&limits->quota, thousandths(quota, period), h);
 }
 
-/* Version 1 tells the minimum over ancestors, also those out of sight. */
-static uint64_t hierarchical_limit(const char *dir)
+/*
+ * Version 1 tells the minimum over ancestors, also those out of sight. Where
+ * they are in sight it says nothing new, and which of them it is not at all.
+ */
+static void read_unseen(const struct hierarchy *h, struct cgroup_limits *limits)
 {
     static const char key[] = "hierarchical_memory_limit ";
-    char text[8192];
+    const struct hierarchy top = {.version = 1};
+    char dir[2 * PATH_MAX], text[8192];
     const char *found;
 
-    if (!read_text(dir, "memory.stat", text, sizeof(text)))
-        return 0;
+    snprintf(dir, sizeof(dir), "%s%s", h->mount, h->path);
+    if (h->version != 1 || !read_text(dir, "memory.stat", text, sizeof(text)))
+        return;
     found = strstr(text, key);
-    return found ? parse_limit(found + sizeof(key) - 1) : 0;
+    if (found)
+        tighten(&limits->memory_max, parse_limit(found + sizeof(key) - 1),
+                &top);
 }
 
 static void read_memory(const char *dir, const struct hierarchy *h,
@@ -367,7 +374,6 @@ static void read_memory(const char *dir, const struct hierarchy *h,
     if (h->version == 1) {
         tighten(&limits->memory_max, read_limit(dir, "memory.limit_in_bytes"),
                 h);
-        tighten(&limits->memory_max, hierarchical_limit(dir), h);
         return;
     }
     tighten(&limits->memory_max, read_limit(dir, "memory.max"), h);
@@ -420,14 +426,17 @@ int cgroup_read(const char *root, struct cgroup_limits *ret_limits)
     if (!read_text(dir, "cgroup", text, sizeof(text)))
         return -ENOENT;
     for (size_t i = 0; i < ARRAY_SIZE(readers); i++) {
-        struct hierarchy h = {0};
+        struct hierarchy h = {0}, own;
 
         if (!find_controller(root, readers[i].controller, &h))
             continue;
         limits.has_v1 |= h.version == 1;
         limits.has_v2 |= h.version == 2;
         limits.partial |= h.hidden;
+        own = h;
         each_level(&h, &readers[i], &limits);
+        if (strcmp(readers[i].controller, "memory") == 0)
+            read_unseen(&own, &limits);
     }
     *ret_limits = limits;
     return 0;

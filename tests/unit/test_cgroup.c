@@ -231,6 +231,10 @@ static void v1_reads_the_hierarchical_limit(void **state)
     put(*state, "sys/fs/cgroup/my memory/site/app/memory.stat",
         "cache 12\nhierarchical_memory_limit 1048576\n");
     assert_int_equal(read_limits(*state).memory_max.value, MIB);
+    /* Seen at the parent it is the parent's. */
+    put(*state, "sys/fs/cgroup/my memory/site/memory.limit_in_bytes",
+        "1048576");
+    assert_string_equal(read_limits(*state).memory_max.path, "/site");
 }
 
 /* The root cpuset of version 1 always says that it is exclusive. */

@@ -57,7 +57,7 @@ static void draw_cpu(struct pen *pen)
                 m->n_cores == 1 ? "" : "s", threads, threads == 1 ? "" : "s",
                 base);
     if (usable < m->n_cores)
-        pen_section(pen, "", "%u of the cores are ours", usable);
+        pen_section(pen, "", "of these cores %u for us", usable);
     if (m->n_kinds > 1)
         pen_section(pen, "", "%u kinds of cores; the fastest get workers first",
                     m->n_kinds);
