@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "core/base.h"
+#include "topology/sysfile.h"
 
 /* Version 1 writes a number near 2^63 for "no limit". */
 #define V1_UNLIMITED (UINT64_C(1) << 62)
@@ -30,20 +31,10 @@ struct search {
 static bool read_text(const char *dir, const char *name, char *text,
                       size_t size)
 {
-    char path[2 * PATH_MAX + 64];
-    size_t n;
-    FILE *file;
+    char path[64];
 
-    snprintf(path, sizeof(path), "%s/%s", dir, name);
-    file = fopen(path, "re");
-    if (!file)
-        return false;
-    n = fread(text, 1, size - 1, file);
-    fclose(file);
-    while (n > 0 && text[n - 1] == '\n')
-        n--;
-    text[n] = '\0';
-    return true;
+    snprintf(path, sizeof(path), "/%s", name);
+    return sysfile_text(dir, path, text, size);
 }
 
 /* Returns 0 for "no limit": a missing file, "max", -1, or v1's huge number. */

@@ -4,6 +4,7 @@
  * the server does, and prints what the kernel made of it: one JSON object.
  *
  *   place [strict] [quota=MILLI] [container]
+ *   place fill: only allocates more than the last node has
  *
  * Each child binds itself, then allocates; its arena is shared memory that
  * the parent bound to the worker's node before anyone touched it.
@@ -110,6 +111,27 @@ static int start_child(const struct plan_place *place, bool strict)
     return status;
 }
 
+/* More than the last node has: what happens to the rest? */
+static int fill(const struct machine *machine)
+{
+    const struct machine_node *node = &machine->nodes[machine->n_nodes - 1];
+    size_t length = (size_t)node->bytes + ((size_t)256 << 20);
+    struct bind_pages pages = {0};
+    char *memory;
+    int rc = bind_memory((int)node->os_index, false);
+
+    memory = mmap(NULL, length, PROT_READ | PROT_WRITE,
+                  MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (memory == MAP_FAILED)
+        return 1;
+    touch(memory, length);
+    if (rc == 0)
+        rc = bind_count_pages(0, (int)node->os_index, &pages);
+    printf("{\"status\":%d,\"local\":%" PRIu64 ",\"elsewhere\":%" PRIu64 "}\n",
+           rc, pages.local, pages.elsewhere);
+    return rc != 0;
+}
+
 static int place_all(const struct plan *plan, bool strict)
 {
     int status = 0;
@@ -130,7 +152,7 @@ int main(int argc, char **argv)
     struct cgroup_limits limits;
     struct machine *machine;
     struct plan *plan;
-    bool strict = false;
+    bool strict = false, full = false;
     int rc;
 
     plan_demand_init(&demand);
@@ -140,6 +162,7 @@ int main(int argc, char **argv)
         plan_demand_limit(&demand, &limits);
     for (int i = 1; i < argc; i++) {
         strict |= strcmp(argv[i], "strict") == 0;
+        full |= strcmp(argv[i], "fill") == 0;
         demand.container |= strcmp(argv[i], "container") == 0;
         if (strncmp(argv[i], "quota=", 6) == 0)
             demand.quota_milli = (uint32_t)strtoul(argv[i] + 6, NULL, 10);
@@ -147,7 +170,7 @@ int main(int argc, char **argv)
     if (machine_read(&live, &machine) < 0 ||
         plan_make(machine, &demand, &plan) < 0)
         return 1;
-    rc = place_all(plan, strict);
+    rc = full ? fill(machine) : place_all(plan, strict);
     plan_free(plan);
     machine_free(machine);
     return rc;

@@ -89,6 +89,31 @@ def test_reserved_core_is_next_to_the_card():
     assert "4" not in [worker["got"] for worker in placed["workers"]]
 
 
+def test_a_processor_taken_away():
+    before, after, placed = boot(
+        "2n8c", "gcorn-topo --json --worker-memory 12M",
+        "echo 0 > /sys/devices/system/cpu/cpu7/online\n"
+        "gcorn-topo --json --worker-memory 12M", "numa_place")
+    assert before["plan"]["workers"] == 7
+    assert (after["cpu"]["cores"], after["plan"]["workers"]) == (7, 6)
+    assert_local(placed)
+    assert "7" not in [worker["got"] for worker in placed["workers"]]
+
+
+FILL = """
+numa_place fill > /tmp/out || exit 1
+cat /tmp/out
+"""
+
+
+def test_a_full_node_kills_nobody():
+    """Preferred, not bound: what does not fit comes from elsewhere."""
+    filled, = boot("asym", FILL)
+    assert filled["status"] == 0
+    assert filled["local"] > 50_000
+    assert filled["elsewhere"] > 10_000
+
+
 CGROUP = """
 cd /sys/fs/cgroup
 echo '+cpuset +cpu +memory' > cgroup.subtree_control
