@@ -165,18 +165,41 @@ static void draw_limits(struct pen *pen)
         pen_section(pen, "", "cgroups above the container cannot be seen");
 }
 
+/* Adds " (eth0, eth1 are on node 0)" where that is why. */
+static void add_cards(const struct report *r, char *text, size_t size)
+{
+    int32_t node = r->machine->cores[r->plan->reserved[0]].node;
+    uint32_t cards = 0;
+    size_t used = strlen(text);
+
+    for (uint32_t i = 0; node >= 0 && i < r->devices->n_nics; i++) {
+        const struct nic *nic = &r->devices->nics[i];
+
+        if (nic->node != (int32_t)r->machine->nodes[node].os_index ||
+            used + sizeof(nic->name) > size)
+            continue;
+        used += (size_t)snprintf(text + used, size - used, "%s%s",
+                                 cards++ ? ", " : " (", nic->name);
+    }
+    if (cards > 0 && used + 32 < size)
+        snprintf(text + used, size - used, " %s on node %u)",
+                 cards == 1 ? "is" : "are", r->machine->nodes[node].os_index);
+}
+
 static void draw_reserved(struct pen *pen)
 {
     const struct plan *plan = pen->report->plan;
-    char text[200] = "";
+    char text[400] = "";
     size_t used = 0;
 
-    for (uint32_t i = 0; i < plan->n_reserved && used < sizeof(text) - 12; i++)
+    if (plan->n_reserved == 0)
+        return;
+    for (uint32_t i = 0; i < plan->n_reserved && used < 200; i++)
         used += (size_t)snprintf(text + used, sizeof(text) - used, "%s%u",
                                  i ? ", " : "", plan->reserved[i]);
-    if (plan->n_reserved > 0)
-        pen_section(pen, "", "%u core%s reserved for the kernel: %s",
-                    plan->n_reserved, plan->n_reserved == 1 ? "" : "s", text);
+    add_cards(pen->report, text, sizeof(text));
+    pen_section(pen, "", "%u core%s reserved for the kernel: %s",
+                plan->n_reserved, plan->n_reserved == 1 ? "" : "s", text);
 }
 
 /* What one more worker would need: both bounds are shown. */
