@@ -173,9 +173,15 @@ def test_connections_queued_at_a_killed_worker_are_served(start):
     for client in clients:
         client.send(request_bytes("/"))
     os.kill(victim, signal.SIGKILL)
+    lost = 0
     for client in clients:
-        assert client.response().body == b"hello"
+        try:
+            assert client.response().body == b"hello"
+        except (Closed, OSError):
+            lost += 1
         client.close()
+    # The accept that was under way takes its one connection with it.
+    assert lost <= 1
 
 
 def test_a_worker_is_killed_while_its_request_runs(start):
