@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -143,6 +144,57 @@ static void test_sees_its_surroundings(void **unused)
     assert_answers(&play, "/process", "\"main\": true");
     assert_answers(&play, "/env", "\"PLAY_MARK\": \"seen by the application\"");
     play_stop(&play);
+}
+
+/* What python3 -m venv makes, as far as the start of Python looks at it. */
+static void make_venv(const char *dir, char python[128])
+{
+    const char *slash = strrchr(arguments[2], '/');
+    char name[128];
+    FILE *file;
+
+    snprintf(name, sizeof(name), "%s/pyvenv.cfg", dir);
+    file = fopen(name, "w");
+    assert_non_null(file);
+    fprintf(file, "home = %.*s\n", (int)(slash - arguments[2]), arguments[2]);
+    fclose(file);
+    snprintf(name, sizeof(name), "%s/bin", dir);
+    assert_return_code(mkdir(name, 0700), errno);
+    snprintf(python, 128, "%s/bin/python3", dir);
+    assert_return_code(symlink(arguments[2], python), errno);
+}
+
+static void remove_venv(const char *dir, const char *python)
+{
+    char name[128];
+
+    unlink(python);
+    snprintf(name, sizeof(name), "%s/bin", dir);
+    rmdir(name);
+    snprintf(name, sizeof(name), "%s/pyvenv.cfg", dir);
+    unlink(name);
+    assert_return_code(rmdir(dir), errno);
+}
+
+static void test_virtual_environment(void **unused)
+{
+    const char *settings[] = {"wsgi_app", "probe:app", NULL};
+    char dir[] = "/tmp/gcorn-venv-XXXXXX", python[128], text[160];
+    struct play play;
+
+    (void)unused;
+    assert_non_null(mkdtemp(dir));
+    make_venv(dir, python);
+    play_start(&play, arguments[1], python, arguments[3], settings);
+    assert_int_equal(play_hear(&play).op, TEMPLATE_READY);
+    play_interp(&play, 0);
+    play_await(&play, 0, BOARD_INTERP_SERVING);
+    snprintf(text, sizeof(text), "\"prefix\": \"%s\"", dir);
+    assert_answers(&play, "/process", text);
+    snprintf(text, sizeof(text), "\"executable\": \"%s\"", python);
+    assert_answers(&play, "/process", text);
+    play_stop(&play);
+    remove_venv(dir, python);
 }
 
 static void test_placed_on_cpus(void **unused)
@@ -497,6 +549,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_serves_and_drains),
         cmocka_unit_test(test_titles),
         cmocka_unit_test(test_sees_its_surroundings),
+        cmocka_unit_test(test_virtual_environment),
         cmocka_unit_test(test_placed_on_cpus),
         cmocka_unit_test(test_gthread),
         cmocka_unit_test(test_boot_failures),
