@@ -242,20 +242,29 @@ void conn_on_event(struct conn_set *set, const struct ring_event *event)
     dispatch(set, c, event);
 }
 
+/*
+ * Files come by a socket of their own, which holds ten by default. It is
+ * emptied when a part needs one, and here, when an interpreter rang for
+ * nothing else: it may find the socket full of files for peers who left.
+ */
 void conn_on_progress(struct conn_set *set, uint32_t slot)
 {
     struct conn_job *job = &set->jobs[slot];
     struct conn *c = job->conn;
 
     if (unlikely(!c)) {
+        conn_files_receive(set);
         exchange_settle(set->table, exchange_at(&set->table->arena, slot));
         return;
     }
     if (unlikely(c->flags & CONN_EXPECT) && c->state == CONN_WAITING &&
         atomic_load(&c->x->body_state) == EXCHANGE_BODY_WANTED)
         conn_body_wanted(set, c);
-    if (c->x)
-        conn_respond(set, c);
+    if (!c->x)
+        return;
+    conn_respond(set, c);
+    if (unlikely(c->state == CONN_WAITING))
+        conn_files_receive(set);
 }
 
 /*

@@ -131,6 +131,25 @@ static void peers_reset(void **state)
     close(fd);
 }
 
+/* Descriptors that nobody fetches any more must not fill their socket. */
+static void files_for_nobody(void **state)
+{
+    struct talk *site = talk_start(state);
+    int fd;
+
+    for (int i = 0; i < 40; i++) {
+        fd = talk_dial(site);
+        talk_say(fd, GET("/file/3000000"));
+        talk_pause_ms(i % 8);
+        reset(fd);
+    }
+    fd = talk_dial(site);
+    talk_say(fd, GET("/file/1000"));
+    talk_hear_response(site, fd);
+    talk_assert_status(site, 200);
+    close(fd);
+}
+
 static void full_answers_503(void **state)
 {
     struct talk *site = *state;
@@ -318,6 +337,7 @@ int main(void)
         TEST(interpreter_dies),
         TEST(broken_response),
         TEST(peers_reset),
+        TEST(files_for_nobody),
         TEST(full_answers_503),
         TEST(overdue_is_504),
         TEST(slow_peers_time_out),
