@@ -419,12 +419,43 @@ static void put_pid(struct line *line, int pid)
     put(line, ">", 1);
 }
 
-static void put_known(struct access_format *format, struct line *line,
-                      const struct access_entry *entry,
-                      const struct access_atom *atom)
+/* Parts of the request line. */
+static void put_message(struct line *line, const struct access_entry *entry,
+                        enum atom atom)
 {
     const struct http_request *request = entry->request;
 
+    if (atom == ATOM_REQUEST_LINE)
+        put_request_line(line, entry);
+    else if (atom == ATOM_METHOD)
+        put_foreign(line, span_of(entry, &request->method));
+    else if (atom == ATOM_PATH)
+        put_path(line, span_of(entry, &request->path));
+    else if (atom == ATOM_QUERY)
+        put_foreign(line, span_of(entry, &request->query));
+    else
+        put_foreign(line, span_of(entry, &request->version));
+}
+
+static void put_header(struct line *line, const struct access_entry *entry,
+                       const struct access_atom *atom)
+{
+    if (atom->kind == ATOM_USER)
+        put_user(line, request_field(entry, BYTES("Authorization")));
+    else if (atom->kind == ATOM_REFERER)
+        put_field(line, request_field(entry, BYTES("Referer")));
+    else if (atom->kind == ATOM_USER_AGENT)
+        put_field(line, request_field(entry, BYTES("User-Agent")));
+    else if (atom->kind == ATOM_REQUEST_FIELD)
+        put_field(line, request_field(entry, atom->text));
+    else
+        put_field(line, response_field(entry->response_head, atom->text));
+}
+
+static void put_atom(struct access_format *format, struct line *line,
+                     const struct access_entry *entry,
+                     const struct access_atom *atom)
+{
     switch ((enum atom)atom->kind) {
     case ATOM_LITERAL:
         put(line, atom->text.p, atom->text.n);
@@ -435,26 +466,15 @@ static void put_known(struct access_format *format, struct line *line,
     case ATOM_DASH:
         put(line, "-", 1);
         break;
-    case ATOM_USER:
-        put_user(line, request_field(entry, BYTES("Authorization")));
-        break;
     case ATOM_DATE:
         put_date(format, line);
         break;
     case ATOM_REQUEST_LINE:
-        put_request_line(line, entry);
-        break;
     case ATOM_METHOD:
-        put_foreign(line, span_of(entry, &request->method));
-        break;
     case ATOM_PATH:
-        put_path(line, span_of(entry, &request->path));
-        break;
     case ATOM_QUERY:
-        put_foreign(line, span_of(entry, &request->query));
-        break;
     case ATOM_PROTOCOL:
-        put_foreign(line, span_of(entry, &request->version));
+        put_message(line, entry, (enum atom)atom->kind);
         break;
     case ATOM_STATUS:
         put_number(line, (uint64_t)entry->status);
@@ -462,11 +482,12 @@ static void put_known(struct access_format *format, struct line *line,
     case ATOM_BYTES_SENT:
         put_number(line, entry->bytes);
         break;
+    case ATOM_USER:
     case ATOM_REFERER:
-        put_field(line, request_field(entry, BYTES("Referer")));
-        break;
     case ATOM_USER_AGENT:
-        put_field(line, request_field(entry, BYTES("User-Agent")));
+    case ATOM_REQUEST_FIELD:
+    case ATOM_RESPONSE_FIELD:
+        put_header(line, entry, atom);
         break;
     case ATOM_SECONDS:
     case ATOM_MICROSECONDS:
@@ -476,12 +497,6 @@ static void put_known(struct access_format *format, struct line *line,
         break;
     case ATOM_PID:
         put_pid(line, entry->pid);
-        break;
-    case ATOM_REQUEST_FIELD:
-        put_field(line, request_field(entry, atom->text));
-        break;
-    case ATOM_RESPONSE_FIELD:
-        put_field(line, response_field(entry->response_head, atom->text));
         break;
     case ATOM_ENVIRON:
         put_environ(line, entry, atom->text);
@@ -518,7 +533,7 @@ size_t access_line(struct access_format *format,
     for (uint32_t i = 0; i < format->count; i++) {
         size_t from = line.used;
 
-        put_known(format, &line, entry, &format->atom[i]);
+        put_atom(format, &line, entry, &format->atom[i]);
         adjust(&line, from, &format->atom[i]);
     }
     line.at[line.used++] = '\n';

@@ -36,5 +36,5 @@ void access_format_done(struct access_format *format);
 
 /* Writes at most ACCESS_LINE_BYTES, newline included. Returns how many. */
 size_t access_line(struct access_format *format,
-                   const struct access_entry *entry, char *line);
+                   const struct access_entry *entry, char *text);
 #endif

@@ -58,8 +58,8 @@ void conn_on_event(struct conn_set *set, const struct ring_event *event);
 /* What exchange_progress() returned. */
 void conn_on_progress(struct conn_set *set, uint32_t slot);
 
-/* An exchange_lost_fn: the interpreter of this exchange died. */
-void conn_on_lost(void *set, struct exchange *x);
+/* An exchange_lost_fn, context is the set: the interpreter of x died. */
+void conn_on_lost(void *context, struct exchange *x);
 
 /*
  * The end of a turn: deadlines, connections that ended, accepting again.

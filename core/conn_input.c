@@ -17,7 +17,7 @@ static bool stash_grow(struct conn_set *set, struct conn *c, size_t need)
     conn_block_get(set, &larger, need, false);
     if (!larger.at)
         return false;
-    if (c->stash.len > 0)
+    if (c->stash.at)
         memcpy(larger.at, c->stash.at + c->stash.off, c->stash.len);
     larger.len = c->stash.len;
     conn_block_put(set, &c->stash);
@@ -40,6 +40,7 @@ void conn_stash(struct conn_set *set, struct conn *c, struct bytes data)
         conn_close(set, c);
         return;
     }
+    must(stash->at);
     memcpy(stash->at + stash->len, data.p, data.n);
     stash->len = (uint32_t)need;
 }
