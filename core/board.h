@@ -20,6 +20,7 @@
 
 #define BOARD_INTERPS_PER_WORKER 4
 #define BOARD_WORKERS_MAX 1024
+#define BOARD_THREADS_MAX 256 /* of one interpreter */
 #define BOARD_LISTENERS_MAX 16
 #define BOARD_SETTINGS_BYTES 65536
 
@@ -50,6 +51,13 @@ enum board_interp_state {
     BOARD_INTERP_DEAD,
 };
 
+/* How a worker is woken. */
+enum board_sleep {
+    BOARD_AWAKE,
+    BOARD_ASLEEP, /* in its ring: by the doorbell */
+    BOARD_DOZING, /* not in its ring: by the futex */
+};
+
 /* What the master wants of a worker; read when its doorbell rings. */
 enum board_command {
     BOARD_COMMAND_NONE,
@@ -61,15 +69,15 @@ enum board_command {
 struct board_worker {
     /* made by the master before the first fork, then constant */
     int32_t arena_fd;
-    int32_t doorbell_fd;   /* eventfd, never read: polled by the ring */
-    int32_t file_out_fd;   /* interpreters send descriptors of files here */
-    int32_t file_in_fd;    /* the worker receives them here */
+    int32_t doorbell_fd;     /* eventfd, never read: polled by the ring */
+    int32_t file_out_fd;     /* interpreters send descriptors of files here */
+    int32_t file_in_fd;      /* the worker receives them here */
     int32_t spool_memory_fd; /* bodies up to EXCHANGE_SPOOL_MEMORY_BYTES */
     int32_t spool_file_fd;   /* larger ones; unlinked */
     int32_t node;            /* NUMA node of arena and interpreters, or -1 */
     int32_t llc;
     /* W: whoever rings it and the worker */
-    cache_aligned _Atomic uint32_t sleeping;
+    cache_aligned _Atomic uint32_t sleeping; /* enum board_sleep; futex */
     /* W: master */
     cache_aligned _Atomic uint32_t command; /* enum board_command */
     _Atomic int32_t pid;
@@ -84,9 +92,8 @@ struct board_worker {
 };
 
 struct board_interp {
-    int32_t doorbell_fd; /* EFD_SEMAPHORE: one write wakes one thread */
-    /* W: the interpreter's threads add, whoever wakes one subtracts */
-    cache_aligned _Atomic uint32_t sleepers;
+    /* Bit t: thread t sleeps. W: the thread, and whoever wakes it */
+    cache_aligned _Atomic uint64_t asleep[BOARD_THREADS_MAX / 64];
     /* W: master and interpreter as drawn above */
     cache_aligned _Atomic uint32_t state; /* enum board_interp_state */
     _Atomic int32_t pid;                  /* W: template */
@@ -95,10 +102,13 @@ struct board_interp {
     /* W: interpreter */
     cache_aligned _Atomic uint64_t busy_since_ns; /* last start; 0: idle */
     _Atomic uint64_t requests;
-    _Atomic uint64_t cpu_ns;    /* of requests answered, thread CPU time */
-    _Atomic uint32_t running;   /* requests in progress */
-    _Atomic uint32_t threads;   /* how many can run at once */
-    _Atomic int32_t exit_code;  /* why it means to exit: 3, 4, or 0 */
+    _Atomic uint64_t cpu_ns;   /* of requests answered, thread CPU time */
+    _Atomic uint32_t running;  /* requests in progress */
+    _Atomic uint32_t threads;  /* how many can run at once */
+    _Atomic int32_t exit_code; /* why it means to exit: 3, 4, or 0 */
+    _Atomic uint32_t beds;     /* thread numbers given out */
+    /* Futexes. W: the thread (0, before it sleeps), whoever wakes it (1) */
+    cache_aligned _Atomic uint32_t bell[BOARD_THREADS_MAX];
 };
 
 /* The address a listening socket was bound to, for SERVER_NAME and logs. */
@@ -128,9 +138,9 @@ struct board {
     cache_aligned _Atomic uint64_t death_epoch; /* interpreters died so far */
     _Atomic uint32_t worker_count;              /* slots 0.. in service */
     _Atomic uint32_t draining;
-    uint64_t steal_off;  /* uint16_t[worker_slots][worker_slots] */
-    uint64_t worker_off; /* struct board_worker[] */
-    uint64_t interp_off; /* struct board_interp[] */
+    uint64_t steal_off;    /* uint16_t[worker_slots][worker_slots] */
+    uint64_t worker_off;   /* struct board_worker[] */
+    uint64_t interp_off;   /* struct board_interp[] */
     uint64_t settings_off; /* "name\0value\0" ... "\0" */
 };
 
@@ -168,8 +178,26 @@ const char *board_get(const struct board *board, const char *name,
 /* Wakes one sleeping thread; false when none sleeps. */
 bool board_wake_interp(struct board_interp *interp);
 
+uint32_t board_sleepers(const struct board_interp *interp);
+
+/*
+ * A thread of an interpreter: takes a bed once; then, to wait: lies down,
+ * looks for work once more, sleeps until woken (a second at most, in case
+ * whoever was about to wake it died), gets up.
+ */
+uint32_t board_bed(struct board_interp *interp);
+void board_lie_down(struct board_interp *interp, uint32_t bed);
+void board_sleep(struct board_interp *interp, uint32_t bed);
+void board_get_up(struct board_interp *interp, uint32_t bed);
+
 /* Rings a worker if it sleeps. */
 void board_wake_worker(struct board_worker *worker);
+
+/*
+ * Worker: sleeps until woken, at most ns, deaf to its ring. It has set
+ * sleeping to BOARD_DOZING and looked for work after that.
+ */
+void board_doze(struct board_worker *worker, uint64_t ns);
 
 void board_wake_master(const struct board *board);
 

@@ -54,6 +54,7 @@ void exchange_thread_init(struct exchange_thread *thread,
         .self = board_interp(site->board, interp),
         .interp = interp,
         .home = board_home(interp),
+        .bed = board_bed(board_interp(site->board, interp)),
     };
 }
 
@@ -66,9 +67,8 @@ static bool word_take(struct arena *arena, uint32_t slot, uint32_t interp)
     if (exchange_word_state(word) != EXCHANGE_READY)
         return false;
     mine = (word & ~0xffffffULL) | (uint64_t)interp << 8 | EXCHANGE_RUNNING;
-    return atomic_compare_exchange_strong_explicit(&x->word, &word, mine,
-                                                   memory_order_acq_rel,
-                                                   memory_order_relaxed);
+    return atomic_compare_exchange_strong_explicit(
+        &x->word, &word, mine, memory_order_acq_rel, memory_order_relaxed);
 }
 
 /*
@@ -159,30 +159,17 @@ static bool any_ready(const struct exchange_site *site)
     return false;
 }
 
-/*
- * When the sleeper was claimed meanwhile, its token is or will be in the
- * doorbell: the next sleep ends at once, which does no harm.
- */
-static void withdraw_sleeper(struct board_interp *self)
-{
-    uint32_t sleepers = atomic_load(&self->sleepers);
-
-    while (sleepers > 0 && !atomic_compare_exchange_weak(
-                               &self->sleepers, &sleepers, sleepers - 1))
-        ;
-}
-
 void exchange_sleep(struct exchange_thread *thread)
 {
     struct board_interp *self = thread->self;
-    uint64_t token;
 
+    /* In this order: a worker about to doze looks for sleepers. */
+    board_lie_down(self, thread->bed);
     exchange_announce(thread);
-    atomic_fetch_add(&self->sleepers, 1);
-    if (any_ready(thread->site) ||
-        !board_interp_serves(atomic_load(&self->state)) ||
-        read(self->doorbell_fd, &token, sizeof(token)) < 0)
-        withdraw_sleeper(self);
+    if (!any_ready(thread->site) &&
+        board_interp_serves(atomic_load(&self->state)))
+        board_sleep(self, thread->bed);
+    board_get_up(self, thread->bed);
 }
 
 void exchange_announce(struct exchange_thread *thread)
@@ -190,8 +177,7 @@ void exchange_announce(struct exchange_thread *thread)
     if (!thread->unrung)
         return;
     thread->unrung = 0;
-    board_wake_worker(
-        board_worker(thread->site->board, thread->unrung_worker));
+    board_wake_worker(board_worker(thread->site->board, thread->unrung_worker));
 }
 
 static void mark_progress(struct exchange_writer *writer)
@@ -205,8 +191,8 @@ static void mark_progress(struct exchange_writer *writer)
 static void wake_now(struct exchange_writer *writer)
 {
     mark_progress(writer);
-    board_wake_worker(board_worker(writer->thread->site->board,
-                                   writer->arena->worker));
+    board_wake_worker(
+        board_worker(writer->thread->site->board, writer->arena->worker));
 }
 
 static void word_move(struct exchange *x, enum exchange_state to)

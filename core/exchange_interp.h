@@ -27,12 +27,13 @@ struct exchange_thread {
     struct exchange_site *site;
     struct board_interp *self;
     uint32_t interp;
-    uint32_t home;         /* worker slot */
-    uint32_t cursor;       /* where the last request of the home was found */
-    uint32_t unrung;       /* responses finished but not announced */
+    uint32_t home;          /* worker slot */
+    uint32_t bed;           /* its number among the interpreter's threads */
+    uint32_t cursor;        /* where the last request of the home was found */
+    uint32_t unrung;        /* responses finished but not announced */
     uint32_t unrung_worker; /* whose they are */
-    uint64_t unrung_ns;    /* since when */
-    uint64_t slow_ns;      /* when a request last took long */
+    uint64_t unrung_ns;     /* since when */
+    uint64_t slow_ns;       /* when a request last took long */
 };
 
 void exchange_thread_init(struct exchange_thread *thread,

@@ -13,6 +13,10 @@
 #define RECHECK_SOON_NS (300 * NS_PER_US)
 #define RECHECK_LATER_NS NS_PER_MS
 #define COPY_BYTES 65536
+#define SERVICE_WEIGHT 16
+/* Streaming: at least so many wait, and take no longer than this each. */
+#define STREAM_WAITING 4
+#define STREAM_SERVICE_NS (50 * NS_PER_US)
 
 static void futex_wake(_Atomic uint32_t *word)
 {
@@ -76,6 +80,9 @@ void exchange_free(struct exchange_table *table, struct exchange *x)
     enum exchange_state state = exchange_word_state(word);
 
     must(state == EXCHANGE_READING || state == EXCHANGE_DONE);
+    if (x->finished_ns > x->started_ns)
+        table->service_ns += (x->finished_ns - x->started_ns) / SERVICE_WEIGHT -
+                             table->service_ns / SERVICE_WEIGHT;
     spool_punch(table, x);
     chunks_drop(table, x);
     word_set(x, EXCHANGE_FREE, exchange_word_sequence(word) + 1);
@@ -413,7 +420,7 @@ static uint32_t wake_home(struct exchange_table *table, uint32_t worker,
          * Those asleep now, counted once: a thread may run at once on this
          * very CPU, serve everything and sleep again before we look again.
          */
-        asleep = atomic_load(&interp->sleepers);
+        asleep = board_sleepers(interp);
         for (; asleep > 0 && woken < most; asleep--)
             woken += board_wake_interp(interp);
     }
@@ -484,6 +491,7 @@ bool exchange_wake(struct exchange_table *table, uint64_t now,
     uint32_t waiting = count_waiting(table);
     uint32_t left;
 
+    table->waiting = waiting;
     left = waiting -
            wake_home(table, table->arena.worker,
                      table->made_ready < waiting ? table->made_ready : waiting);
@@ -495,6 +503,23 @@ bool exchange_wake(struct exchange_table *table, uint64_t now,
                     home_is_slow(table, now) ? left : count_old(table, now),
                     now);
     return waiting > 0;
+}
+
+bool exchange_is_streaming(const struct exchange_table *table)
+{
+    return table->waiting >= STREAM_WAITING && table->service_ns > 0 &&
+           table->service_ns <= STREAM_SERVICE_NS;
+}
+
+bool exchange_home_idles(const struct exchange_table *table)
+{
+    uint32_t first = table->arena.worker * BOARD_INTERPS_PER_WORKER;
+    uint32_t i;
+
+    for (i = 0; i < BOARD_INTERPS_PER_WORKER; i++)
+        if (board_sleepers(board_interp(table->board, first + i)) > 0)
+            return true;
+    return false;
 }
 
 bool exchange_has_progress(const struct exchange_table *table)

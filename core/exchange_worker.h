@@ -15,11 +15,13 @@ struct exchange_table {
     struct arena arena;
     struct board *board;
     uint32_t free_count;
-    uint32_t orphans;     /* left by a dead worker, still in interpreters */
-    uint32_t made_ready;  /* since the last exchange_wake() */
+    uint32_t orphans;       /* left by a dead worker, still in interpreters */
+    uint32_t made_ready;    /* since the last exchange_wake() */
     uint32_t progress_word; /* of the bits below */
     uint64_t progress_bits; /* taken from the arena, not yet handed out */
     uint64_t foreign_ns;    /* when another worker's interpreter was woken */
+    uint64_t service_ns;    /* what a request takes, moving average */
+    uint32_t waiting;       /* requests, as exchange_wake() last saw */
     uint16_t *free_slots;   /* a stack, lowest slots on top at first */
 };
 
@@ -69,6 +71,16 @@ void exchange_body_done(struct exchange *x, enum exchange_body_state state);
  */
 bool exchange_wake(struct exchange_table *table, uint64_t now,
                    uint64_t *ret_recheck_ns);
+
+/*
+ * After exchange_wake(): requests queue up behind an interpreter that deals
+ * with them quickly. More of them can wait a moment, and their responses are
+ * best sent together.
+ */
+bool exchange_is_streaming(const struct exchange_table *table);
+
+/* A thread of the worker's own interpreters has nothing to do. */
+bool exchange_home_idles(const struct exchange_table *table);
 
 /* Takes the next slot that made progress; false when there is none. */
 bool exchange_progress(struct exchange_table *table, uint32_t *ret_slot);

@@ -218,6 +218,11 @@ int ring_wait(struct ring *ring, struct ring_event *events, uint32_t max,
     return ring->ops->wait(ring, events, max, timeout_ns);
 }
 
+void ring_submit(struct ring *ring)
+{
+    ring->ops->submit(ring);
+}
+
 bool ring_has_events(const struct ring *ring)
 {
     return ring->ops->has_events(ring);

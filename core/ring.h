@@ -136,6 +136,9 @@ uint32_t ring_buffers_free(const struct ring *ring);
 int ring_wait(struct ring *ring, struct ring_event *events, uint32_t max,
               uint64_t timeout_ns);
 
+/* Hands what is queued to the kernel and takes no events. */
+void ring_submit(struct ring *ring);
+
 /* True when ring_wait() would return events without waiting. */
 bool ring_has_events(const struct ring *ring);
 #endif

@@ -31,6 +31,7 @@ struct ring_ops {
     uint32_t (*buffers_free)(const struct ring *ring);
     int (*wait)(struct ring *ring, struct ring_event *events, uint32_t max,
                 uint64_t timeout_ns);
+    void (*submit)(struct ring *ring);
     bool (*has_events)(const struct ring *ring);
 };
 

@@ -78,6 +78,11 @@ static void start_queued(struct epoll *epoll)
         ring_epoll_start(epoll, op);
 }
 
+static void epoll_ring_submit(struct ring *ring)
+{
+    start_queued(epoll_of(ring));
+}
+
 /*
  * The kernel is asked once, also when sends have just completed, so that a
  * stream of them cannot keep other connections waiting; for the same reason
@@ -289,6 +294,7 @@ static const struct ring_ops epoll_ops = {
     .buffer_put = epoll_ring_buffer_put,
     .buffers_free = epoll_ring_buffers_free,
     .wait = epoll_ring_wait,
+    .submit = epoll_ring_submit,
     .has_events = epoll_ring_has_events,
 };
 

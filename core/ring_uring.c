@@ -327,6 +327,15 @@ static int submit_and_wait(struct uring *uring, uint64_t timeout_ns)
  * Completions that are there already are handed out before the kernel is asked
  * for more; but what is queued is always submitted.
  */
+static void uring_submit(struct ring *ring)
+{
+    struct uring *uring = uring_of(ring);
+    int rc = sq_queued(uring) > 0 ? enter(uring, 0, 0, NULL) : 0;
+
+    if (!is_passing(rc))
+        uring->broken = rc;
+}
+
 static int uring_wait(struct ring *ring, struct ring_event *events,
                       uint32_t max, uint64_t timeout_ns)
 {
@@ -382,6 +391,7 @@ static const struct ring_ops uring_ops = {
     .buffer_put = uring_buffer_put,
     .buffers_free = uring_buffers_free,
     .wait = uring_wait,
+    .submit = uring_submit,
     .has_events = uring_has_events,
 };
 

@@ -11,7 +11,6 @@
 #include <sys/stat.h>
 
 #define WORKERS_MAX (BOARD_WORKERS_MAX - 24) /* leaves room for TTIN */
-#define THREADS_MAX 1024
 
 int rule_bind(const char *text, struct config_error *error)
 {
@@ -37,7 +36,7 @@ int rule_workers(const char *text, struct config_error *error)
 
 int rule_threads(const char *text, struct config_error *error)
 {
-    return at_most(text, "threads", THREADS_MAX, error);
+    return at_most(text, "threads", BOARD_THREADS_MAX, error);
 }
 
 int rule_worker_class(const char *text, struct config_error *error)

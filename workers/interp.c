@@ -64,21 +64,11 @@ static void drain(struct master *master, uint32_t slot, uint64_t kill_ns)
     wake_all(place);
 }
 
-/* Leftover rings would wake a thread of the next process for nothing. */
-static void doorbell_empty(int fd)
-{
-    struct pollfd readable = {.fd = fd, .events = POLLIN};
-    uint64_t token;
-
-    while (poll(&readable, 1, 0) == 1 &&
-           read(fd, &token, sizeof(token)) == sizeof(token))
-        continue;
-}
-
 static void place_reset(struct board_interp *place)
 {
-    doorbell_empty(place->doorbell_fd);
-    atomic_store(&place->sleepers, 0);
+    for (uint32_t i = 0; i < ARRAY_SIZE(place->asleep); i++)
+        atomic_store(&place->asleep[i], 0);
+    atomic_store(&place->beds, 0);
     atomic_store(&place->pid, 0);
     atomic_store(&place->stuck_ns, 0);
     atomic_store(&place->busy_since_ns, 0);

@@ -135,10 +135,6 @@ static int slots_make(struct master *master)
                           placement_of(&master->placement, i));
         steal_order_set(board, &master->placement, i);
     }
-    /* Interpreters block in read(): one write wakes one thread. */
-    for (uint32_t i = 0; i < board->interp_slots && err == 0; i++)
-        err = doorbell_make(EFD_SEMAPHORE,
-                            &board_interp(board, i)->doorbell_fd);
     return err;
 }
 
@@ -250,6 +246,4 @@ void shared_pass_on(const struct board *board)
         keep(worker->spool_memory_fd);
         keep(worker->spool_file_fd);
     }
-    for (uint32_t i = 0; i < board->interp_slots; i++)
-        keep(board_interp(board, i)->doorbell_fd);
 }

@@ -17,6 +17,8 @@
 #define LOOK_LAST_NS NS_PER_S
 /* How often the figures on the board are renewed. */
 #define REPORT_NS (10 * NS_PER_MS)
+/* A queue of quick requests is not looked at more often. */
+#define DOZE_NS (200 * NS_PER_US)
 #define DOORBELL_TOKEN (CONN_TOKEN_FOREIGN << 56)
 #define SIGNAL_TOKEN ((CONN_TOKEN_FOREIGN + 1) << 56)
 
@@ -284,6 +286,23 @@ static uint64_t next_wait(struct worker *worker)
 }
 
 /*
+ * Requests are queued and quick: instead of being interrupted by each that
+ * arrives, and interrupting the interpreter on a CPU that both share, the
+ * worker lets it work and looks again when it is through, or after a moment.
+ */
+static void doze(struct worker *worker)
+{
+    struct board_worker *self = worker->self;
+
+    ring_submit(worker->ring);
+    atomic_store(&self->sleeping, BOARD_DOZING);
+    if (!exchange_home_idles(&worker->table) &&
+        command_of(worker) == worker->obeyed && !has_lost(worker))
+        board_doze(self, DOZE_NS);
+    atomic_store_explicit(&self->sleeping, BOARD_AWAKE, memory_order_relaxed);
+}
+
+/*
  * Whoever rings looks at `sleeping` after it has left something to see; we
  * look for something after setting it. So one of the two notices.
  */
@@ -293,14 +312,18 @@ static int wait_events(struct worker *worker, struct ring_event *events)
     uint64_t wait = next_wait(worker);
     int count;
 
+    if (exchange_is_streaming(&worker->table)) {
+        doze(worker);
+        return ring_wait(worker->ring, events, EVENTS, 0);
+    }
     if (ring_has_events(worker->ring))
         return ring_wait(worker->ring, events, EVENTS, 0);
-    atomic_store(&self->sleeping, 1);
+    atomic_store(&self->sleeping, BOARD_ASLEEP);
     if (exchange_has_progress(&worker->table) ||
         command_of(worker) != worker->obeyed || has_lost(worker))
         wait = 0;
     count = ring_wait(worker->ring, events, EVENTS, wait);
-    atomic_store_explicit(&self->sleeping, 0, memory_order_relaxed);
+    atomic_store_explicit(&self->sleeping, BOARD_AWAKE, memory_order_relaxed);
     return count;
 }
 

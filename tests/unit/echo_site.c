@@ -248,7 +248,8 @@ static pid_t start_interp(struct board *board, uint32_t slot)
     struct board_interp *interp = board_interp(board, slot);
     pid_t pid;
 
-    atomic_store(&interp->sleepers, 0);
+    atomic_store(&interp->asleep[0], 0);
+    atomic_store(&interp->beds, 0);
     atomic_store(&interp->busy_since_ns, 0);
     atomic_store(&interp->stuck_ns, 0);
     atomic_store(&interp->threads, 1);
@@ -354,9 +355,6 @@ static int make_board(struct echo_site *site)
     worker->arena_fd = memory();
     worker->spool_memory_fd = memory();
     worker->spool_file_fd = memory();
-    for (uint32_t i = 0; i < site->board->interp_slots; i++)
-        board_interp(site->board, i)->doorbell_fd = eventfd(0, EFD_SEMAPHORE |
-                                                                   EFD_CLOEXEC);
     site->board->master_doorbell_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
     site->board->listeners = 1;
     site->board->listener[0].family = AF_INET;
@@ -439,8 +437,6 @@ int echo_stop(struct echo_site *site)
     while (waitpid(site->master, &status, 0) < 0 && errno == EINTR)
         ;
     close(site->listen_fd);
-    for (uint32_t i = 0; i < board->interp_slots; i++)
-        close(board_interp(board, i)->doorbell_fd);
     close(worker->file_in_fd);
     close(worker->file_out_fd);
     close(worker->doorbell_fd);

@@ -231,6 +231,11 @@ static bool fake_has_events(const struct ring *ring)
     return fake_ring_can_go_on(ring);
 }
 
+static void fake_submit(struct ring *ring)
+{
+    (void)ring;
+}
+
 static const struct ring_ops fake_ops = {
     .name = "fake",
     .free = fake_free,
@@ -248,6 +253,7 @@ static const struct ring_ops fake_ops = {
     .buffer_put = fake_buffer_put,
     .buffers_free = fake_buffers_free,
     .wait = fake_wait,
+    .submit = fake_submit,
     .has_events = fake_has_events,
 };
 

@@ -68,8 +68,6 @@ static void make_board(struct play *play, const char *const *settings)
     board = play->board;
     inherit(board->board_fd);
     make_worker(board, 0);
-    for (uint32_t i = 0; i < board->interp_slots; i++)
-        board_interp(board, i)->doorbell_fd = eventfd(0, EFD_SEMAPHORE);
     board->master_doorbell_fd = eventfd(0, 0);
     board->master_pid = getpid();
     board->error_log_fd = open("/tmp", O_TMPFILE | O_APPEND | O_RDWR, 0600);
@@ -124,8 +122,6 @@ static void close_descriptors(const struct play *play)
         board->master_doorbell_fd,
     };
 
-    for (uint32_t i = 0; i < board->interp_slots; i++)
-        close(board_interp(board, i)->doorbell_fd);
     for (size_t i = 0; i < ARRAY_SIZE(fds); i++)
         close(fds[i]);
 }

@@ -55,8 +55,6 @@ struct board *site_new(uint32_t workers, uint32_t slots, uint32_t chunks)
         if (n < workers)
             order[n] = UINT16_MAX;
     }
-    for (i = 0; i < board->interp_slots; i++)
-        board_interp(board, i)->doorbell_fd = eventfd(0, EFD_SEMAPHORE);
     atomic_store(&board->worker_count, workers);
     return board;
 }
@@ -75,8 +73,6 @@ void site_free(struct board *board)
         close(worker->spool_memory_fd);
         close(worker->spool_file_fd);
     }
-    for (i = 0; i < board->interp_slots; i++)
-        close(board_interp(board, i)->doorbell_fd);
     close(board->master_doorbell_fd);
     close(board->board_fd);
     munmap(board, board->bytes);

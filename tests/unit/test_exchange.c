@@ -141,7 +141,7 @@ static void check_body(struct stage *stage, struct exchange *x)
 static void bodies_move_to_where_there_is_room(void **state)
 {
     static const uint64_t sizes[] = {
-        1,     1979,      1980,    16384,       16385,
+        1,     1979,  1980,     16384,          16385,
         65536, 65537, 1u << 20, (1u << 20) + 1, 3000000};
     struct stage stage = stage_new();
     size_t k;
@@ -160,11 +160,10 @@ static void bodies_move_to_where_there_is_room(void **state)
 
             for (size_t i = 0; i < n; i++)
                 piece[i] = pattern(off + i);
-            assert_int_equal(
-                exchange_body_append(&stage.table, x,
-                                     (struct bytes){piece, n},
-                                     known ? size : 0),
-                0);
+            assert_int_equal(exchange_body_append(&stage.table, x,
+                                                  (struct bytes){piece, n},
+                                                  known ? size : 0),
+                             0);
             off += n;
         }
         assert_int_equal(x->body_bytes, size);
@@ -192,8 +191,8 @@ static void the_window_is_bounded(void **state)
     assert_true(exchange_take(&stage.thread, &writer));
     while (sent < sizeof(megabyte)) {
         int error = exchange_copy(
-            &writer,
-            (struct bytes){megabyte + sent, sizeof(megabyte) - sent}, &done);
+            &writer, (struct bytes){megabyte + sent, sizeof(megabyte) - sent},
+            &done);
 
         sent += done;
         if (!error)
@@ -202,8 +201,8 @@ static void the_window_is_bounded(void **state)
         /* the window, the chunk sent last, the one being filled */
         assert_true(arena_chunks_used(&stage.table.arena) <=
                     EXCHANGE_PARTS + 1);
-        assert_int_equal(
-            exchange_part_next(&stage.table, x, 0, &part, &bytes), 1);
+        assert_int_equal(exchange_part_next(&stage.table, x, 0, &part, &bytes),
+                         1);
         got += part.len;
         exchange_parts_sent(&stage.table, x, 1);
     }
@@ -290,8 +289,8 @@ static void a_new_worker_takes_the_arena_over(void **state)
     assert_true(exchange_is_cancelled(&writer));
     exchange_finish(&writer);
     assert_true(exchange_progress(&stage.table, &slot));
-    assert_true(exchange_settle(&stage.table,
-                                exchange_at(&stage.table.arena, slot)));
+    assert_true(
+        exchange_settle(&stage.table, exchange_at(&stage.table.arena, slot)));
     stage_leave(&stage);
 }
 
@@ -355,9 +354,9 @@ static void interpret(struct board *board, uint32_t slot)
 
 struct stress {
     struct stage *stage;
-    uint32_t id[SLOTS];    /* of the request in the slot, 0: none */
-    uint32_t got[SLOTS];   /* bytes of its answer so far */
-    uint8_t *answered;     /* by id */
+    uint32_t id[SLOTS];  /* of the request in the slot, 0: none */
+    uint32_t got[SLOTS]; /* bytes of its answer so far */
+    uint8_t *answered;   /* by id */
     uint32_t next_id;
     uint32_t flying;
     uint32_t done;
@@ -372,7 +371,8 @@ static void spawn(struct stress *stress, uint32_t slot)
     pid_t pid;
 
     atomic_store(&interp->state, BOARD_INTERP_STARTING);
-    atomic_store(&interp->sleepers, 0);
+    atomic_store(&interp->asleep[0], 0);
+    atomic_store(&interp->beds, 0);
     pid = fork();
     must(pid >= 0);
     if (pid == 0)
@@ -415,8 +415,7 @@ static void on_lost(void *context, struct exchange *x)
 {
     struct stress *stress = context;
 
-    if (stress->got[x->slot] == 0 &&
-        exchange_retry(&stress->stage->table, x)) {
+    if (stress->got[x->slot] == 0 && exchange_retry(&stress->stage->table, x)) {
         stress->retried++;
         return;
     }
@@ -435,8 +434,8 @@ static void receive(struct stress *stress, uint32_t slot)
         return; /* the bit of one that was lost meanwhile */
     while (exchange_part_next(table, x, 0, &part, &bytes) == 1) {
         for (uint32_t i = 0; i < part.len; i++)
-            assert_int_equal(bytes[i], pattern(stress->id[slot] +
-                                               stress->got[slot]++));
+            assert_int_equal(bytes[i],
+                             pattern(stress->id[slot] + stress->got[slot]++));
         exchange_parts_sent(table, x, 1);
     }
     if (!exchange_is_over(x))
@@ -497,8 +496,8 @@ static void nothing_is_lost_twice_served_or_leaked(void **state)
         kill(pid, SIGKILL);
         waitpid(pid, NULL, 0);
     }
-    print_message("%u answered, %u lost, %u retried, %u kills\n",
-                  stress.done, stress.lost, stress.retried, kills);
+    print_message("%u answered, %u lost, %u retried, %u kills\n", stress.done,
+                  stress.lost, stress.retried, kills);
     assert_int_equal(kills, STRESS_KILLS);
     /* Each kill can cost at most the one request being answered. */
     assert_true(stress.lost <= kills);
