@@ -174,8 +174,8 @@ void arena_chunk_put(struct arena *arena, uint32_t slot, uint32_t chunk)
     if (chunk >= arena->slots)
         atomic_store_explicit(&header->chunk_hint, chunk - arena->slots,
                               memory_order_relaxed);
-    if (unlikely(atomic_load_explicit(&header->chunk_waiters,
-                                      memory_order_relaxed)))
+    if (unlikely(
+            atomic_load_explicit(&header->chunk_waiters, memory_order_relaxed)))
         wake_chunk_waiters(header);
 }
 

@@ -20,14 +20,14 @@ const char *exchange_head(const struct arena *arena, const struct exchange *x)
     if (x->head_chunk != UINT32_MAX)
         return run_at(arena, x->head_chunk, x->request.head_len);
     return x->request.head_len <= sizeof(x->inline_bytes) ? x->inline_bytes
-                                                           : NULL;
+                                                          : NULL;
 }
 
 const struct http_field *exchange_fields(const struct arena *arena,
                                          const struct exchange *x)
 {
-    uint64_t bytes =
-        (uint64_t)x->request.field_count * sizeof(struct http_field);
+    uint64_t bytes = (uint64_t)x->request.field_count *
+                     sizeof(struct http_field);
 
     if (x->fields_chunk != UINT32_MAX)
         return (const struct http_field *)(const void *)run_at(

@@ -48,10 +48,10 @@ enum exchange_state {
 
 enum exchange_body {
     EXCHANGE_BODY_NONE,
-    EXCHANGE_BODY_INLINE, /* behind the head in inline_bytes */
+    EXCHANGE_BODY_INLINE,  /* behind the head in inline_bytes */
     EXCHANGE_BODY_CHUNKED, /* in body_chunk[], all full but the last */
-    EXCHANGE_BODY_MEMORY, /* in the spool memfd */
-    EXCHANGE_BODY_FILE,   /* in the spool file */
+    EXCHANGE_BODY_MEMORY,  /* in the spool memfd */
+    EXCHANGE_BODY_FILE,    /* in the spool file */
 };
 
 /* Expect: 100-continue starts PENDING; everything else starts COMPLETE. */
@@ -102,15 +102,15 @@ struct exchange {
     cache_aligned _Atomic uint64_t word;
     _Atomic uint32_t flags;
     _Atomic uint32_t body_state; /* futex */
-    uint32_t attempts; /* W: worker: given to an interpreter before */
+    uint32_t attempts;           /* W: worker: given to an interpreter before */
     uint32_t slot;
     uint64_t arrived_ns; /* first byte of the request */
     uint64_t ready_ns;
     /* request, W: worker */
     cache_aligned struct http_request request;
-    uint32_t head_chunk;  /* UINT32_MAX: the head is in inline_bytes */
+    uint32_t head_chunk;   /* UINT32_MAX: the head is in inline_bytes */
     uint32_t fields_chunk; /* UINT32_MAX: the fields are in fields[] */
-    uint32_t body_kind;   /* enum exchange_body */
+    uint32_t body_kind;    /* enum exchange_body */
     uint32_t body_chunk[EXCHANGE_BODY_CHUNKS];
     uint64_t body_bytes; /* decoded; right once body_state is COMPLETE */
     uint32_t sent_chunk; /* of the last part sent; UINT32_MAX: none */
@@ -119,11 +119,11 @@ struct exchange {
     /* response, W: interpreter, but out_head W: worker */
     cache_aligned _Atomic uint32_t out_tail; /* parts published */
     uint32_t out_flags;
-    uint32_t status;       /* of the final response, 0 before */
+    uint32_t status;         /* of the final response, 0 before */
     uint32_t connection_off; /* in the first part: "keep-alive" to patch; 0 */
-    uint64_t out_bytes;    /* body bytes without framing */
-    uint64_t started_ns;   /* taken */
-    uint64_t finished_ns;  /* let go */
+    uint64_t out_bytes;      /* body bytes without framing */
+    uint64_t started_ns;     /* taken */
+    uint64_t finished_ns;    /* let go */
     struct exchange_part part[EXCHANGE_PARTS];
     cache_aligned _Atomic uint32_t out_head; /* parts sent; futex */
     _Atomic uint32_t out_waiting; /* W: interpreter: it waits for out_head */
@@ -151,8 +151,7 @@ static inline uint64_t exchange_word_sequence(uint64_t word)
 static inline struct exchange *exchange_at(const struct arena *arena,
                                            uint32_t slot)
 {
-    return (struct exchange *)(void *)(arena->base +
-                                       arena->header->slots_off +
+    return (struct exchange *)(void *)(arena->base + arena->header->slots_off +
                                        (uint64_t)slot * ARENA_SLOT_BYTES);
 }
 
@@ -170,8 +169,7 @@ static inline struct bytes exchange_span(const struct exchange *x,
                                          const char *head, uint32_t off,
                                          uint32_t len)
 {
-    if (unlikely(off > x->request.head_len ||
-                 len > x->request.head_len - off))
+    if (unlikely(off > x->request.head_len || len > x->request.head_len - off))
         return (struct bytes){"", 0};
     return (struct bytes){head + off, len};
 }

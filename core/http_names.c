@@ -3,6 +3,8 @@
  * A name is found by its length and one letter, which leave one candidate, and
  * then compared once: no hash to compute and no chain to walk.
  */
+#include "http_names.h"
+
 #include "http.h"
 
 #define LONGEST 25

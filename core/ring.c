@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: MIT */
+#include "ring.h"
+
 #include "ring_backend.h"
 
 #include <fcntl.h>

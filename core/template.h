@@ -17,9 +17,9 @@
 #define TEMPLATE_SLOT_NONE UINT32_MAX
 
 enum template_op {
-    TEMPLATE_FORK, /* master: start interpreter `slot` */
-    TEMPLATE_QUIT, /* master: exit 0 */
-    TEMPLATE_READY, /* template: runtime up, with preload: application too */
+    TEMPLATE_FORK,   /* master: start interpreter `slot` */
+    TEMPLATE_QUIT,   /* master: exit 0 */
+    TEMPLATE_READY,  /* template: runtime up, with preload: application too */
     TEMPLATE_FAILED, /* template: it exits with `code` (3 or 4) */
 };
 
@@ -27,8 +27,8 @@ struct template_message {
     uint32_t op;
     uint32_t slot;
     int32_t code;
-    int32_t node;     /* preferred NUMA node, or -1 */
-    uint32_t pinned;  /* cpus is to be applied */
+    int32_t node;    /* preferred NUMA node, or -1 */
+    uint32_t pinned; /* cpus is to be applied */
     uint64_t cpus[TEMPLATE_CPUS_MAX / 64];
 };
 #endif
