@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """rounds - a whole run: who takes part, whose turn it is, what came out."""
 import shutil
+import subprocess
 import sys
 import tempfile
 from pathlib import Path
@@ -15,6 +16,8 @@ from environment import Environment
 
 
 class Run:
+    """Call prepare, rounds, finish in this order, and close in any case."""
+
     def __init__(self, options):
         self.options = options
         self.left_out = {}
@@ -53,7 +56,7 @@ class Run:
             self.database.start()
             self.database.fill(self.environment, self.environment.variables(
                 self.options.output, self.database.variables()))
-        except postgres.Missing as error:
+        except (postgres.Missing, subprocess.CalledProcessError) as error:
             self.left_out['django'] = str(error)
             self.applications = [a for a in self.applications
                                  if not a.needs_database]
@@ -65,7 +68,8 @@ class Run:
             module=application.module, port=measure.free_port(),
             slots=application.slots, connections=application.connections,
             directory=directory, programs=self.environment.programs,
-            gcorn=self.options.gcorn, processes=processes or self.options.processes)
+            gcorn=self.options.gcorn,
+            processes=processes or self.options.processes)
 
     def turn(self, server, application):
         what = f'{server.name} with {application.name}'

@@ -34,6 +34,16 @@ class Launch:
         """How many processes, and how many threads in each."""
         return (self.slots, 1) if self.processes else (1, self.slots)
 
+    @property
+    def split_wide(self):
+        """The same for those that hand requests from thread to thread.
+
+        They are up to 15 % better off with a few threads than with one, also
+        where the application never waits.
+        """
+        processes, threads = self.split
+        return processes, threads if self.processes else max(threads, 4)
+
 
 @dataclass(frozen=True)
 class Server:
@@ -65,7 +75,7 @@ def gunicorn_sync(launch):
 
 
 def gunicorn_gthread(launch):
-    workers, threads = launch.split
+    workers, threads = launch.split_wide
     return gunicorn(launch, workers, '-k', 'gthread',
                     '--threads', str(threads))
 
@@ -102,7 +112,7 @@ def uwsgi_nginx(launch):
 
 
 def granian(launch):
-    workers, threads = launch.split
+    workers, threads = launch.split_wide
     return [[launch.program('granian'), '--interface', 'wsgi',
              '--host', '127.0.0.1', '--port', str(launch.port),
              '--workers', str(workers), '--runtime-threads', '1',
@@ -129,13 +139,14 @@ SERVERS = [
     Server('gcorn', None, gcorn),
     Server('gunicorn-sync', 'gunicorn', gunicorn_sync, keeps_alive=False,
            note='no keep-alive: a connection per request'),
-    Server('gunicorn-gthread', 'gunicorn', gunicorn_gthread),
+    Server('gunicorn-gthread', 'gunicorn', gunicorn_gthread,
+           note='at least 4 threads'),
     Server('uwsgi-http11', 'uwsgi', uwsgi_http11,
            note='as many threads as connections, as it needs'),
     Server('uwsgi-nginx', 'uwsgi', uwsgi_nginx, needs=('nginx',),
            note='CPU and memory of nginx included'),
     Server('granian', 'granian', granian,
-           note='one runtime thread beside the Python threads'),
+           note='at least 4 Python threads, and one runtime thread'),
     Server('bjoern', 'bjoern', script('bjoern_serve.py')),
     Server('fastpysgi', 'fastpysgi', script('fastpysgi_serve.py'),
            note='TCP_NODELAY set'),
