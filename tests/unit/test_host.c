@@ -572,6 +572,8 @@ int main(int argc, char **argv)
         fprintf(stderr, "usage: %s HOST PYTHON APPS [PATTERN]\n", argv[0]);
         return 2;
     }
+    argv[1] = realpath(argv[1], NULL); /* it is started in another folder */
+    must(argv[1] != NULL);
     arguments = argv;
     if (argc > 4)
         cmocka_set_test_filter(argv[4]);
