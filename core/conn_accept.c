@@ -107,10 +107,30 @@ void conn_on_accept(struct conn_set *set, uint32_t index, int result)
     }
 }
 
+/* All the connections that descriptors were set aside for are open. */
+static void say_full(struct conn_set *set)
+{
+    uint32_t dropped;
+
+    if (set->accepting_full)
+        return;
+    set->accepting_full = true;
+    stats_add(&set->stats->accept_paused, 1);
+    if (log_allow(&set->accept_limit, &dropped))
+        log_warning("Accepting paused: %u connections are open, as many as "
+                    "the limit of open files leaves room for",
+                    conn_count(set));
+}
+
 static bool may_accept(struct conn_set *set)
 {
-    if (set->accepting_over || pool_left(&set->conns) == 0)
+    if (set->accepting_over)
         return false;
+    if (pool_left(&set->conns) == 0) {
+        say_full(set);
+        return false;
+    }
+    set->accepting_full = false;
     if (set->accept_from_ns > set->now_ns)
         return false;
     set->accept_from_ns = 0;

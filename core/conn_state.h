@@ -152,6 +152,7 @@ struct conn_set {
     uint64_t drain_until_ns; /* accepting ends; 0: not draining */
     uint64_t drain_stop_ns;  /* at the latest */
     bool accepting_over;
+    bool accepting_full; /* said that no more connections fit */
     int32_t file_in_fd;
     uint64_t date_s;
     char date[HTTP_DATE_LEN];

@@ -14,6 +14,13 @@ static void extend(char **end, char *const *strings)
         *end += strlen(*strings) + 1;
 }
 
+static void free_strings(char **strings)
+{
+    for (size_t i = 0; strings[i]; i++)
+        free(strings[i]);
+    free(strings);
+}
+
 static char **copy_strings(char *const *from)
 {
     size_t count = 0;
@@ -26,8 +33,10 @@ static char **copy_strings(char *const *from)
         return NULL;
     for (size_t i = 0; i < count; i++) {
         copy[i] = strdup(from[i]);
-        if (!copy[i])
+        if (!copy[i]) {
+            free_strings(copy);
             return NULL;
+        }
     }
     return copy;
 }

@@ -232,7 +232,7 @@ static void say_memory(struct plan_work *work)
         more = demand->worker_bytes;
     snprintf(plan->one_more, sizeof(plan->one_more),
              "at least %llu MiB more memory, or workers of at most %llu MiB",
-             (unsigned long long)((more / MIB + (more % MIB > 0))),
+             (unsigned long long)(more / MIB) + (more % MIB > 0),
              (unsigned long long)(scale(plan->usable_bytes,
                                         demand->safety_percent, 100) /
                                   next / MIB));

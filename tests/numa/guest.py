@@ -88,6 +88,8 @@ mount -t tmpfs tmpfs /tmp; mount -t tmpfs tmpfs /run
 mount -t cgroup2 cgroup2 /sys/fs/cgroup
 for m in /lib/mods/*.ko; do [ -f $m ] && insmod $m 2>/dev/null; done
 for n in lo eth0; do ip link set $n up 2>/dev/null; done
+[ -b /dev/nvme0n1 ] && mkdir -p /mnt && mount -o ro /dev/nvme0n1 /mnt &&
+  for d in proc sys dev tmp run; do mount -o bind /$d /mnt/$d; done
 echo GUEST_BEGIN
 /payload; rc=$?
 echo GUEST_END=$rc
@@ -162,13 +164,56 @@ def build_initrd(work, modules, programs, payload):
     return archive
 
 
-def boot(profile, programs, payload, timeout=180):
-    """Boots, runs the shell text @payload, returns (its status, output)."""
+def libraries_of(folder):
+    """What the programs and libraries below a folder are linked with."""
+    found = set()
+    for file in folder.rglob("*"):
+        if file.is_symlink() or not file.is_file():
+            continue
+        if ".so" in file.name or os.access(file, os.X_OK):
+            text = subprocess.run(["ldd", str(file)], capture_output=True,
+                                  text=True, check=False).stdout
+            found.update(re.findall(r"(/\S+) \(0x", text))
+    return found
+
+
+def build_image(image, files):
+    """A root file system: {place in it: file or folder here}."""
+    skip = shutil.ignore_patterns("test", "idlelib", "tkinter", "*.a",
+                                  "site-packages", "dist-packages",
+                                  "ensurepip", "__pycache__", "config-*")
+    with tempfile.TemporaryDirectory(prefix="gcorn-image-") as folder:
+        root = pathlib.Path(folder)
+        for name in ("proc", "sys", "dev", "tmp", "run"):
+            (root / name).mkdir()
+        for place, source in files.items():
+            target = root / place.lstrip("/")
+            target.parent.mkdir(parents=True, exist_ok=True)
+            if source.is_dir():
+                shutil.copytree(source, target, ignore=skip, symlinks=True)
+            else:
+                shutil.copy(source, target)
+        for library in libraries_of(root):
+            target = root / library.lstrip("/")
+            target.parent.mkdir(parents=True, exist_ok=True)
+            if not target.exists():
+                shutil.copy(library, target)
+        run("mke2fs", "-q", "-t", "ext4", "-O", "^has_journal", "-d", folder,
+            str(image), "256M")
+
+
+def boot(profile, programs, payload, image=None, timeout=180):
+    """
+    Boots, runs the shell text @payload, returns (its status, output). An
+    image is mounted on /mnt.
+    """
     kernel, modules = prepare()
     with tempfile.TemporaryDirectory(prefix="gcorn-numa-") as folder:
         work = pathlib.Path(folder)
         initrd = build_initrd(work, modules, programs, payload)
         serial = work / "serial"
+        disk = ["-drive", f"if=none,id=di,file={image},format=raw,readonly=on",
+                "-device", "nvme,serial=gcorn,drive=di"] if image else []
         # One thread emulates all processors: idle ones then cost nothing.
         subprocess.run(
             ["qemu-system-x86_64", "-machine", "q35",
@@ -177,7 +222,7 @@ def boot(profile, programs, payload, timeout=180):
              "-kernel", str(kernel), "-initrd", str(initrd), "-append",
              "console=ttyS0 quiet loglevel=3 panic=-1 nokaslr tsc=unstable "
              "random.trust_cpu=on mitigations=off",
-             "-serial", f"file:{serial}"],
+             "-serial", f"file:{serial}", *disk],
             timeout=timeout, capture_output=True, check=False)
         text = serial.read_text(errors="replace").replace("\r", "")
     found = re.search(r"GUEST_BEGIN\n(.*)GUEST_END=(\d+)", text, re.S)

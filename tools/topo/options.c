@@ -206,7 +206,7 @@ static bool take_demand(int option, struct plan_demand *demand)
 static bool take_flag(int option, struct topo_options *o)
 {
     bool *const flags[] = {
-        [OPT_PLAN - OPT_PLAN] = &o->plan_only,
+        [0] = &o->plan_only, /* OPT_PLAN itself */
         [OPT_ALL - OPT_PLAN] = &o->all,
         [OPT_FIXES - OPT_PLAN] = &o->fixes,
         [OPT_JSON - OPT_PLAN] = &o->json,
