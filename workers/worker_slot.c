@@ -210,7 +210,8 @@ static void on_death(struct master *master, uint32_t index, pid_t pid,
     slot->retry_ns = master->now;
     if (slot->failures > 0)
         slot->retry_ns += master_backoff_ns(slot->failures - 1);
-    if (slot->failures >= START_FAILURES_MAX && !any_serves(master))
+    if (slot->failures >= START_FAILURES_MAX && !master->ever_served &&
+        !any_serves(master))
         stop_fail(master, 1, "No worker could start.");
 }
 

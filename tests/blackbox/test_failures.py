@@ -184,6 +184,22 @@ def test_connections_queued_at_a_killed_worker_are_served(start):
     assert lost <= 1
 
 
+def test_a_worker_that_served_may_be_killed_again_and_again(start):
+    server = start("probe:app", "-w", "1")
+    for _ in range(6):
+        victim = wait_until(server.workers)[0].pid
+        os.kill(victim, signal.SIGKILL)
+        wait_until(lambda: [w for w in server.workers() if w.pid != victim])
+    assert wait_until(lambda: answers(server)).status == 200
+
+
+def answers(server):
+    try:
+        return server.get("/")
+    except (Closed, OSError):
+        return None
+
+
 def test_a_worker_is_killed_while_its_request_runs(start):
     server = start("probe:app", "-w", "2")
     with server.connect() as client:

@@ -89,7 +89,7 @@ mount -t cgroup2 cgroup2 /sys/fs/cgroup
 for m in /lib/mods/*.ko; do [ -f $m ] && insmod $m 2>/dev/null; done
 for n in lo eth0; do ip link set $n up 2>/dev/null; done
 [ -b /dev/nvme0n1 ] && mkdir -p /mnt && mount -o ro /dev/nvme0n1 /mnt &&
-  for d in proc sys dev tmp run; do mount -o bind /$d /mnt/$d; done
+  for d in proc sys dev tmp run; do mount -o rbind /$d /mnt/$d; done
 echo GUEST_BEGIN
 /payload; rc=$?
 echo GUEST_END=$rc
@@ -213,9 +213,9 @@ def boot(profile, programs, payload, image=None, timeout=180):
         initrd = build_initrd(work, modules, programs, payload)
         serial = work / "serial"
         disk = ["-drive", f"if=none,id=di,file={image},format=raw,readonly=on",
-                "-device", "nvme,serial=gcorn,drive=di"] if image else []
+                "-device", "nvme,serial=gcorn,drive=di,bus=pcie.0"] if image else []
         # One thread emulates all processors: idle ones then cost nothing.
-        subprocess.run(
+        done = subprocess.run(
             ["qemu-system-x86_64", "-machine", "q35",
              "-accel", "tcg,thread=single,tb-size=256", "-nodefaults",
              "-display", "none", "-no-reboot", *PROFILES[profile],
@@ -223,9 +223,10 @@ def boot(profile, programs, payload, image=None, timeout=180):
              "console=ttyS0 quiet loglevel=3 panic=-1 nokaslr tsc=unstable "
              "random.trust_cpu=on mitigations=off",
              "-serial", f"file:{serial}", *disk],
-            timeout=timeout, capture_output=True, check=False)
+            timeout=timeout, capture_output=True, text=True, check=False)
         text = serial.read_text(errors="replace").replace("\r", "")
     found = re.search(r"GUEST_BEGIN\n(.*)GUEST_END=(\d+)", text, re.S)
     if not found:
-        raise RuntimeError("the guest did not get to its end:\n" + text[-2000:])
+        raise RuntimeError("the guest did not get to its end:\n" + text[-2000:] +
+                           done.stderr[-2000:])
     return int(found[2]), found[1]
