@@ -13,7 +13,7 @@ import subprocess
 import tempfile
 
 TOOLS = ["qemu-system-x86_64", "busybox", "cpio", "gzip", "ldd", "apt-get",
-         "apt-cache", "dpkg-deb"]
+         "apt-cache", "dpkg-deb", "mke2fs"]
 # Processors as Intel's: QEMU shows no hyperthreads on AMD's without KVM.
 SMT = ["-cpu", "max,vendor=GenuineIntel"]
 PLAIN = ["-cpu", "max"]
@@ -212,7 +212,8 @@ def boot(profile, programs, payload, image=None, timeout=180):
         work = pathlib.Path(folder)
         initrd = build_initrd(work, modules, programs, payload)
         serial = work / "serial"
-        disk = ["-drive", f"if=none,id=di,file={image},format=raw,readonly=on",
+        disk = ["-drive",
+                f"if=none,id=di,file={image},format=raw,readonly=on",
                 "-device", "nvme,serial=gcorn,drive=di,bus=pcie.0"] if image else []
         # One thread emulates all processors: idle ones then cost nothing.
         done = subprocess.run(
@@ -227,6 +228,6 @@ def boot(profile, programs, payload, image=None, timeout=180):
         text = serial.read_text(errors="replace").replace("\r", "")
     found = re.search(r"GUEST_BEGIN\n(.*)GUEST_END=(\d+)", text, re.S)
     if not found:
-        raise RuntimeError("the guest did not get to its end:\n" + text[-2000:] +
-                           done.stderr[-2000:])
+        raise RuntimeError("the guest did not get to its end:\n" +
+                           text[-2000:] + done.stderr[-2000:])
     return int(found[2]), found[1]
