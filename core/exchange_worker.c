@@ -16,7 +16,7 @@
 #define SERVICE_WEIGHT 16
 /* Streaming: at least so many wait, and take no longer than this each. */
 #define STREAM_WAITING 4
-#define STREAM_SERVICE_NS (50 * NS_PER_US)
+#define STREAM_SERVICE_NS NS_PER_MS
 
 static void futex_wake(_Atomic uint32_t *word)
 {

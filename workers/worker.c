@@ -18,7 +18,7 @@
 /* How often the figures on the board are renewed. */
 #define REPORT_NS (10 * NS_PER_MS)
 /* A queue of quick requests is not looked at more often. */
-#define DOZE_NS (200 * NS_PER_US)
+#define DOZE_NS (300 * NS_PER_US)
 #define DOORBELL_TOKEN (CONN_TOKEN_FOREIGN << 56)
 #define SIGNAL_TOKEN ((CONN_TOKEN_FOREIGN + 1) << 56)
 
