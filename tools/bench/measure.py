@@ -105,10 +105,12 @@ def wrk(application, port, seconds, cpus):
 def under_load(group, application, port, seconds, options):
     wrk(application, port, options.warmup, options.client_cpus)
     before = group.cpu()
+    machine = -processes.machine_busy_s(options.server_cpus)
     started = time.monotonic()
     seen = wrk(application, port, seconds, options.client_cpus)
     wall = time.monotonic() - started
     after = group.cpu()
+    machine += processes.machine_busy_s(options.server_cpus)
     if not seen['requests']:
         raise Unfit('answered nothing under load')
     cpu = processes.cpu_between(before, after)
@@ -117,6 +119,7 @@ def under_load(group, application, port, seconds, options):
         'cpu_us': cpu / 1e3 / seen['requests'],
         'rps_per_cpu': seen['requests'] / (cpu / 1e9),
         'busy': cpu / 1e9 / wall,
+        'others_busy': max(0, machine - cpu / 1e9) / wall,
         'p50_us': seen['p50_us'], 'p99_us': seen['p99_us'],
         'p999_us': seen['p999_us'], 'max_us': seen['max_us'],
         'pss_kib': group.memory_kib(),

@@ -53,6 +53,27 @@ def pss_kib(pid):
     return 0
 
 
+def cpu_numbers(text):
+    """The set that a list such as 0-3,8 means."""
+    numbers = set()
+    for part in text.split(','):
+        first, _, last = part.partition('-')
+        numbers |= set(range(int(first), int(last or first) + 1))
+    return numbers
+
+
+def machine_busy_s(cpus):
+    """Seconds that these CPUs worked for anybody, since boot."""
+    names = {f'cpu{number}' for number in cpu_numbers(cpus)}
+    ticks = 0
+    for line in Path('/proc/stat').read_text().splitlines():
+        name, *times = line.split()
+        if name in names:
+            # user nice system idle iowait irq softirq steal
+            ticks += sum(map(int, times[:8])) - int(times[3]) - int(times[4])
+    return ticks / os.sysconf('SC_CLK_TCK')
+
+
 class Group:
     """The processes of one server."""
 

@@ -35,6 +35,9 @@ def complaints(rounds):
     replaced = sum(r['replaced'] for r in rounds)
     if replaced:
         words.append(f'{replaced} processes came or went')
+    others = median(rounds, 'others_busy')
+    if others > 0.05:
+        words.append(f'others used {100 * others:.0f} % of its CPU')
     return ', '.join(words)
 
 
@@ -137,7 +140,8 @@ def machine_facts():
 
 def markdown(facts, results, applications, balance):
     parts = [head(facts)]
-    parts += [application_part(a, results[a.name], facts['cost_us'].get(a.name))
+    alone = facts['cost_us']
+    parts += [application_part(a, results[a.name], alone.get(a.name))
               for a in applications if results.get(a.name)]
     if balance:
         parts.append(balance_part(balance))

@@ -136,7 +136,8 @@ class Run:
         facts = self.facts()
         text = report.markdown(facts, self.results, self.applications,
                                self.balance)
-        report.write(self.options.output, facts, self.results, self.balance, text)
+        report.write(self.options.output, facts, self.results, self.balance,
+                     text)
         print('\n' + text)
 
     def close(self):
