@@ -180,17 +180,15 @@ void exchange_announce(struct exchange_thread *thread)
     board_wake_worker(board_worker(thread->site->board, thread->unrung_worker));
 }
 
-static void mark_progress(struct exchange_writer *writer)
+static void mark_progress(struct exchange_writer *writer, uint32_t slot)
 {
-    uint32_t slot = writer->x->slot;
-
     atomic_fetch_or(&writer->arena->header->progress[slot / 64],
                     1ULL << slot % 64);
 }
 
 static void wake_now(struct exchange_writer *writer)
 {
-    mark_progress(writer);
+    mark_progress(writer, writer->x->slot);
     board_wake_worker(
         board_worker(writer->thread->site->board, writer->arena->worker));
 }
@@ -315,7 +313,7 @@ int exchange_publish(struct exchange_writer *writer)
         return -EAGAIN;
     bytes_publish(writer);
     word_move(writer->x, EXCHANGE_RESPONDING);
-    mark_progress(writer);
+    mark_progress(writer, writer->x->slot);
     return 0;
 }
 
@@ -454,6 +452,7 @@ void exchange_finish(struct exchange_writer *writer)
     struct exchange_thread *thread = writer->thread;
     struct exchange *x = writer->x;
     uint64_t now = now_ns();
+    uint32_t slot;
 
     if (writer->fill > writer->start)
         bytes_publish(writer);
@@ -464,8 +463,9 @@ void exchange_finish(struct exchange_writer *writer)
                                   memory_order_relaxed) == 1)
         atomic_store_explicit(&thread->self->busy_since_ns, 0,
                               memory_order_relaxed);
+    slot = x->slot; /* x is not ours any more after the next line */
     word_move(x, EXCHANGE_DONE);
-    mark_progress(writer);
+    mark_progress(writer, slot);
     announce_or_defer(thread, writer->arena->worker, now);
     writer->x = NULL;
 }

@@ -167,9 +167,9 @@ struct exchange *exchange_new(struct exchange_table *table)
         return NULL;
     slot = table->free_slots[--table->free_count];
     x = exchange_at(&table->arena, slot);
+    x->slot = slot;
     if (unlikely(slot >= atomic_load_explicit(used, memory_order_relaxed)))
         atomic_store(used, slot + 1);
-    x->slot = slot;
     memset(&x->request, 0, sizeof(x->request));
     atomic_store_explicit(&x->flags, 0, memory_order_relaxed);
     atomic_store_explicit(&x->body_state, EXCHANGE_BODY_COMPLETE,
