@@ -160,8 +160,7 @@ def test_a_worker_is_killed(start):
             pass
         client.close()
     assert 0 < alive < 40  # the other's connections did not notice
-    for _ in range(40):
-        assert server.get("/").status == 200
+    assert sum(answers(server) is None for _ in range(40)) <= 1
     wait_until(lambda: len(server.workers()) == 2)
 
 
@@ -194,10 +193,14 @@ def test_a_worker_that_served_may_be_killed_again_and_again(start):
 
 
 def answers(server):
+    """The answer, or None: the accept that is under way in a worker when it
+    is killed takes its one connection with it."""
     try:
-        return server.get("/")
+        answer = server.get("/")
     except (Closed, OSError):
         return None
+    assert answer.status == 200
+    return answer
 
 
 def test_a_worker_is_killed_while_its_request_runs(start):
@@ -209,8 +212,7 @@ def test_a_worker_is_killed_while_its_request_runs(start):
             os.kill(worker.pid, signal.SIGKILL)
         with pytest.raises((Closed, OSError)):
             client.response()
-    for _ in range(20):
-        assert server.get("/").status == 200
+    assert sum(answers(server) is None for _ in range(20)) <= 2
     wait_until(lambda: len(server.pids()) == 2)
 
 
