@@ -509,6 +509,7 @@ static void test_dies_with_master(void **unused)
 {
     pid_t pids[2], master;
     int pipes[2];
+    int status;
 
     (void)unused;
     assert_return_code(prctl(PR_SET_CHILD_SUBREAPER, 1), errno);
@@ -521,7 +522,9 @@ static void test_dies_with_master(void **unused)
     close(pipes[0]);
     kill(master, SIGKILL);
     play_wait(master);
-    assert_int_equal(WTERMSIG(play_wait(pids[0])), SIGKILL);
+    status = play_wait(pids[0]);
+    /* The template may see its socket end before the signal comes. */
+    assert_true(WIFEXITED(status) || WTERMSIG(status) == SIGKILL);
     assert_int_equal(WTERMSIG(play_wait(pids[1])), SIGKILL);
 }
 

@@ -632,8 +632,10 @@ static void test_timeout(void **state)
     uint64_t begin = now_ns();
 
     ring_recv(f->ring, f->near, RECV);
-    assert_int_equal(ring_wait(f->ring, &f->event, 1, 20 * NS_PER_MS), 0);
-    assert_true(now_ns() - begin >= 20 * NS_PER_MS);
+    /* It may come back early for no reason, but never with an event. */
+    do
+        assert_int_equal(ring_wait(f->ring, &f->event, 1, 20 * NS_PER_MS), 0);
+    while (now_ns() - begin < 20 * NS_PER_MS);
 }
 
 static void on_alarm(int number)
