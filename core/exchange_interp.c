@@ -345,9 +345,10 @@ static int send_file(int socket_fd, int fd, struct exchange_file_note *note)
     header->cmsg_type = SCM_RIGHTS;
     header->cmsg_len = CMSG_LEN(sizeof(int));
     memcpy(CMSG_DATA(header), &fd, sizeof(fd));
-    if (sendmsg(socket_fd, &message, MSG_DONTWAIT | MSG_NOSIGNAL) < 0)
-        return -errno;
-    return 0;
+    if (sendmsg(socket_fd, &message, MSG_DONTWAIT | MSG_NOSIGNAL) >= 0)
+        return 0;
+    /* Too many descriptors on their way: the worker is about to fetch some. */
+    return errno == ETOOMANYREFS || errno == ENOBUFS ? -EAGAIN : -errno;
 }
 
 int exchange_file(struct exchange_writer *writer, int fd, uint64_t off,

@@ -7,7 +7,8 @@
 
 /* Longer values are not remembered: they seldom come twice. */
 #define LAST_BYTES_MAX 256
-#define KEY_BYTES_MAX 256
+/* Nor are longer field names. */
+#define NAME_BYTES_MAX 64
 
 /* One request being turned into a dict. */
 struct making {
@@ -209,31 +210,19 @@ static int set_server(struct making *m, struct bytes host)
     return set(m, ENVIRON_SERVER_PORT, listener->port);
 }
 
-/* RFC 9112 3.2.2: with an absolute target its host counts, not Host. */
-static struct bytes absolute_host(const struct making *m)
-{
-    struct bytes target = span(m, m->x->request.target);
-    const char *host = memmem(target.p, target.n, "://", 3);
-    const char *end = target.p + target.n;
-    const char *at;
-    size_t n;
-
-    if (!host)
-        return (struct bytes){"", 0};
-    host += 3;
-    for (n = 0; host + n < end && !strchr("/?#", host[n]); n++)
-        ;
-    at = memrchr(host, '@', n);
-    if (at)
-        return (struct bytes){at + 1, (size_t)(host + n - at - 1)};
-    return (struct bytes){host, n};
-}
-
+/* Not interned: what is interned may stay for ever, and clients choose this. */
 static PyObject *make_key(struct bytes name)
 {
-    char key[KEY_BYTES_MAX + 5] = "HTTP_";
+    struct bytes prefix = BYTES("HTTP_");
+    owned PyObject *bytes =
+        PyBytes_FromStringAndSize(NULL, (Py_ssize_t)(prefix.n + name.n));
+    char *to;
     size_t i;
 
+    if (!bytes)
+        return NULL;
+    to = PyBytes_AS_STRING(bytes);
+    memcpy(to, prefix.p, prefix.n);
     for (i = 0; i < name.n; i++) {
         char c = name.p[i];
 
@@ -241,9 +230,9 @@ static PyObject *make_key(struct bytes name)
             c = '_';
         else if (c >= 'a' && c <= 'z')
             c = (char)(c - 'a' + 'A');
-        key[5 + i] = c;
+        to[prefix.n + i] = c;
     }
-    return latin1((struct bytes){key, 5 + name.n});
+    return latin1((struct bytes){to, prefix.n + name.n});
 }
 
 static uint32_t hash_of(struct bytes name)
@@ -260,29 +249,22 @@ static uint32_t hash_of(struct bytes name)
 static PyObject *other_key(struct environ_maker *maker, struct bytes name)
 {
     struct environ_name *known = &maker->names[hash_of(name) % ENVIRON_NAMES];
-    PyObject *spelling;
-    PyObject *key;
+    owned PyObject *spelling = NULL;
+    owned PyObject *key = NULL;
 
     if (known->spelling &&
         PyBytes_GET_SIZE(known->spelling) == (Py_ssize_t)name.n &&
         memcmp(PyBytes_AS_STRING(known->spelling), name.p, name.n) == 0)
         return Py_NewRef(known->key);
-    if (name.n > KEY_BYTES_MAX) {
-        PyErr_SetString(PyExc_ValueError, "field name too long");
-        return NULL;
-    }
     key = make_key(name);
-    if (!key)
-        return NULL;
-    PyUnicode_InternInPlace(&key);
+    if (!key || name.n > NAME_BYTES_MAX)
+        return give(&key);
     spelling = PyBytes_FromStringAndSize(name.p, (Py_ssize_t)name.n);
-    if (!spelling) {
-        Py_DECREF(key);
+    if (!spelling)
         return NULL;
-    }
-    Py_XSETREF(known->spelling, spelling);
+    Py_XSETREF(known->spelling, give(&spelling));
     Py_XSETREF(known->key, Py_NewRef(key));
-    return key;
+    return give(&key);
 }
 
 /* Several lines of one field are one list (RFC 9110 5.3); cookies differ. */
@@ -298,11 +280,32 @@ static int join_field(struct making *m, PyObject *key, PyObject *value,
     return joined ? PyDict_SetItem(m->environ, key, joined) : -1;
 }
 
+static PyObject *unfolded(struct bytes value)
+{
+    owned PyObject *line = PyBytes_FromStringAndSize(NULL, (Py_ssize_t)value.n);
+
+    if (!line)
+        return NULL;
+    value.n = http_unfold(value, PyBytes_AS_STRING(line));
+    return latin1((struct bytes){PyBytes_AS_STRING(line), value.n});
+}
+
+static PyObject *field_text(struct making *m, const struct http_field *field,
+                            uint8_t id, struct bytes value)
+{
+    bool secret = id == HTTP_NAME_COOKIE || id == HTTP_NAME_AUTHORIZATION;
+
+    if (unlikely(field->flags & HTTP_FIELD_FOLDED))
+        return unfolded(value);
+    if (id == HTTP_NAME_OTHER || secret)
+        return latin1(value);
+    return remembered(&m->maker->last_field[id], value);
+}
+
 static int set_field(struct making *m, const struct http_field *field,
                      struct bytes value)
 {
     uint8_t id = field->name_id < HTTP_NAME_COUNT ? field->name_id : 0;
-    bool secret = id == HTTP_NAME_COOKIE || id == HTTP_NAME_AUTHORIZATION;
     owned PyObject *key = NULL;
     owned PyObject *text = NULL;
     Py_ssize_t before = PyDict_GET_SIZE(m->environ);
@@ -314,9 +317,7 @@ static int set_field(struct making *m, const struct http_field *field,
         key = Py_NewRef(m->maker->field_key[id]);
     if (!key)
         return -1;
-    text = id == HTTP_NAME_OTHER || secret
-               ? latin1(value)
-               : remembered(&m->maker->last_field[id], value);
+    text = field_text(m, field, id, value);
     if (!text || !PyDict_SetDefault(m->environ, key, text))
         return -1;
     if (likely(PyDict_GET_SIZE(m->environ) > before))
@@ -327,7 +328,6 @@ static int set_field(struct making *m, const struct http_field *field,
 static int set_fields(struct making *m, struct bytes *ret_host)
 {
     const struct http_field *fields = exchange_fields(m->arena, m->x);
-    bool absolute = m->x->request.flags & HTTP_ABSOLUTE;
     uint32_t i;
 
     if (!fields) {
@@ -341,11 +341,8 @@ static int set_fields(struct making *m, struct bytes *ret_host)
 
         if (field.flags & HTTP_FIELD_DROPPED)
             continue;
-        if (field.name_id == HTTP_NAME_HOST) {
-            if (absolute)
-                value = absolute_host(m);
+        if (field.name_id == HTTP_NAME_HOST)
             *ret_host = value;
-        }
         if (set_field(m, &field, value) < 0)
             return -1;
     }
@@ -494,8 +491,8 @@ int environ_init(struct environ_maker *maker,
     maker->empty = PyUnicode_FromString("");
     maker->http = PyUnicode_InternFromString("http");
     maker->https = PyUnicode_InternFromString("https");
-    maker->script_name = PyUnicode_DecodeFSDefault(script_name ? script_name
-                                                               : "");
+    maker->script_name = latin1((struct bytes){
+        script_name ? script_name : "", script_name ? strlen(script_name) : 0});
     if (!maker->empty || !maker->http || !maker->https || !maker->script_name ||
         make_keys(maker) < 0 || make_listeners(maker, config->board) < 0)
         return -1;

@@ -170,26 +170,25 @@ static bool is_plain(const struct filewrapper_kit *kit, PyObject *file)
 }
 
 /*
- * The plain file behind file-like: itself, or the .file of the thin wrappers
- * of tempfile and Django. A GzipFile has a fileno() too, of other bytes, so
- * only types that are known are trusted. NULL without exception: none.
+ * The plain file whose own read() the file-like object offers: itself, or the
+ * one inside a thin wrapper such as Django's File. Others may have a fileno()
+ * too, but of other bytes than read() gives: a GzipFile, or a file whose read
+ * was replaced. NULL without exception: none.
  */
 static PyObject *plain_file(const struct filewrapper_kit *kit,
                             PyObject *filelike)
 {
-    owned PyObject *inner = NULL;
+    owned PyObject *read = PyObject_GetAttrString(filelike, "read");
+    owned PyObject *file = NULL;
 
-    if (is_plain(kit, filelike))
-        return Py_NewRef(filelike);
-    inner = PyObject_GetAttrString(filelike, "file");
-    if (inner && is_plain(kit, inner))
-        return give(&inner);
+    if (read && PyCFunction_Check(read))
+        file = PyObject_GetAttrString(read, "__self__");
     PyErr_Clear();
-    return NULL;
+    return file && is_plain(kit, file) ? give(&file) : NULL;
 }
 
-int filewrapper_range(const struct filewrapper_kit *kit, PyObject *wrapper,
-                      int *ret_fd, uint64_t *ret_off, uint64_t *ret_len)
+bool filewrapper_range(const struct filewrapper_kit *kit, PyObject *wrapper,
+                       int *ret_fd, uint64_t *ret_off, uint64_t *ret_len)
 {
     owned PyObject *file =
         plain_file(kit, ((struct filewrapper *)wrapper)->filelike);
@@ -199,16 +198,18 @@ int filewrapper_range(const struct filewrapper_kit *kit, PyObject *wrapper,
     int fd;
 
     if (!file)
-        return 0;
+        return false;
     fd = PyObject_AsFileDescriptor(file);
     tell = fd >= 0 ? PyObject_CallMethod(file, "tell", NULL) : NULL;
     off = tell ? PyLong_AsLongLong(tell) : -1;
     if (off < 0 || fstat(fd, &st) < 0 || !S_ISREG(st.st_mode)) {
         PyErr_Clear(); /* a pipe cannot tell: it is read like any other */
-        return 0;
+        return false;
     }
+    if (off >= st.st_size)
+        return false; /* at its end, or one of the kernel's, whose sizes lie */
     *ret_fd = fd;
     *ret_off = (uint64_t)off;
-    *ret_len = off < st.st_size ? (uint64_t)(st.st_size - off) : 0;
-    return 1;
+    *ret_len = (uint64_t)(st.st_size - off);
+    return true;
 }

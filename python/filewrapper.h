@@ -26,10 +26,10 @@ static inline bool filewrapper_is(const struct filewrapper_kit *kit,
 }
 
 /*
- * The rest of the wrapped file as a range of a descriptor. 1: *ret_fd (still
- * the file object's), *ret_off and *ret_len are set; 0: not a real file,
- * iterate; -1: exception.
+ * The rest of the wrapped file as a range of a descriptor. True: *ret_fd
+ * (still the file object's), *ret_off and *ret_len are set; false: not a real
+ * file, or nothing left of it: iterate.
  */
-int filewrapper_range(const struct filewrapper_kit *kit, PyObject *wrapper,
-                      int *ret_fd, uint64_t *ret_off, uint64_t *ret_len);
+bool filewrapper_range(const struct filewrapper_kit *kit, PyObject *wrapper,
+                       int *ret_fd, uint64_t *ret_off, uint64_t *ret_len);
 #endif

@@ -21,8 +21,7 @@ static bool put(struct head_to *to, struct bytes text)
 /* A str of Latin-1 characters as bytes; false for anything else. */
 static bool latin1_of(PyObject *text, struct bytes *ret_bytes)
 {
-    if (!PyUnicode_Check(text) || PyUnicode_READY(text) < 0 ||
-        PyUnicode_KIND(text) != PyUnicode_1BYTE_KIND)
+    if (!PyUnicode_Check(text) || PyUnicode_KIND(text) != PyUnicode_1BYTE_KIND)
         return false;
     *ret_bytes = (struct bytes){(const char *)PyUnicode_1BYTE_DATA(text),
                                 (size_t)PyUnicode_GET_LENGTH(text)};
@@ -73,6 +72,11 @@ static int set_length(struct response *response, struct bytes value)
     int64_t length = 0;
     size_t i;
 
+    while (value.n > 0 && (*value.p == ' ' || *value.p == '\t'))
+        value = (struct bytes){value.p + 1, value.n - 1};
+    while (value.n > 0 &&
+           (value.p[value.n - 1] == ' ' || value.p[value.n - 1] == '\t'))
+        value.n--;
     for (i = 0; i < value.n; i++) {
         if (value.p[i] < '0' || value.p[i] > '9' || length > LENGTH_MAX / 10)
             break;
@@ -173,7 +177,9 @@ static bool put_status(struct response *response, struct head_to *to,
 
     stamp_renew(response->kit);
     return put(to, old ? BYTES("HTTP/1.0 ") : BYTES("HTTP/1.1 ")) &&
-           put(to, status) && put(to, BYTES("\r\n")) &&
+           put(to, status) &&
+           /* The blank is due also where no reason follows (RFC 9112 4). */
+           put(to, status.n == 3 ? BYTES(" \r\n") : BYTES("\r\n")) &&
            put(to,
                (struct bytes){response->kit->stamp, response->kit->stamp_len});
 }
@@ -238,6 +244,7 @@ static int build_big(struct response *response, struct bytes status,
     must(put_status(response, &to, status));
     if (put_fields(response, &to, fields) < 0)
         return -1;
+    must(to.p <= to.end);
     bound = (size_t)(to.p - PyBytes_AS_STRING(head));
     if (_PyBytes_Resize(&head, (Py_ssize_t)bound) < 0)
         return -1;
@@ -276,22 +283,22 @@ int head_build(struct response *response, PyObject *status_text,
 int head_hints(struct response *response, PyObject *fields)
 {
     struct response check = {.length = -1};
-    struct head_to to = {NULL, NULL};
-    char *begin = NULL;
-    int64_t room = 0;
+    struct head_to to;
+    int64_t room;
+    char *begin;
     int rc;
 
-    /* Too late, or to a client that does not know them: checked, not sent. */
-    if (!response->started && !response->head_sent &&
-        response->writer->x->request.version_minor > 0)
-        room = exchange_room(response->writer, &begin);
-    if (room > 0)
-        to = (struct head_to){begin, begin + room};
-    else
-        begin = NULL;
-    put(&to, BYTES("HTTP/1.1 103 Early Hints\r\n"));
+    /* Too late, or to a client that does not know them. */
+    if (response->started || response->writer->x->request.version_minor == 0)
+        return 0;
+    room = exchange_room(response->writer, &begin);
+    if (room < 0)
+        return 0; /* hints are not worth a wait */
+    to = (struct head_to){begin, begin + room};
+    if (!put(&to, BYTES("HTTP/1.1 103 Early Hints\r\n")))
+        return 0;
     rc = put_fields(&check, &to, fields);
-    if (rc <= 0 || !begin || !put(&to, BYTES("\r\n")))
+    if (rc <= 0 || !put(&to, BYTES("\r\n")))
         return rc < 0 ? -1 : 0;
     exchange_wrote(response->writer, (uint32_t)(to.p - begin));
     return response_flush(response);

@@ -41,20 +41,23 @@ static uint64_t left(const struct input *self)
 
 static PyObject *read_bytes(struct input *self, uint64_t n)
 {
-    const struct exchange_writer *writer = self->writer;
     owned PyObject *bytes = NULL;
+    const struct arena *arena;
+    const struct exchange *x;
     int64_t got;
 
     n = min_u64(n, left(self));
     bytes = PyBytes_FromStringAndSize(NULL, (Py_ssize_t)n);
     if (!bytes || n == 0)
         return give(&bytes);
-    if (n <= QUICK_BYTES && writer->x->body_kind <= EXCHANGE_BODY_CHUNKED) {
-        got = exchange_body_read(writer->arena, writer->x, self->pos,
-                                 PyBytes_AS_STRING(bytes), n);
+    arena = self->writer->arena;
+    x = self->writer->x;
+    if (n <= QUICK_BYTES && x->body_kind <= EXCHANGE_BODY_CHUNKED) {
+        got = exchange_body_read(arena, x, self->pos, PyBytes_AS_STRING(bytes),
+                                 n);
     } else {
         Py_BEGIN_ALLOW_THREADS got = exchange_body_read(
-            writer->arena, writer->x, self->pos, PyBytes_AS_STRING(bytes), n);
+            arena, x, self->pos, PyBytes_AS_STRING(bytes), n);
         Py_END_ALLOW_THREADS
     }
     if (got != (int64_t)n) {
@@ -76,7 +79,7 @@ static int size_of(PyObject *args, const char *format, uint64_t *ret_size)
     *ret_size = UINT64_MAX;
     if (object == Py_None)
         return 0;
-    size = PyNumber_AsSsize_t(object, PyExc_OverflowError);
+    size = PyNumber_AsSsize_t(object, NULL); /* what is too large is all */
     if (size == -1 && PyErr_Occurred())
         return -1;
     if (size >= 0)

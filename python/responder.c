@@ -10,19 +10,19 @@ struct responder {
     struct response *response; /* NULL after the request */
 };
 
-/* Raises what exc_info holds. */
+/* Raises what exc_info holds: the application's, so anything may be in it. */
 static void raise_again(PyObject *exc_info)
 {
-    PyObject *part[3];
-    int i;
+    PyObject *value = PyTuple_GET_ITEM(exc_info, 1);
+    PyObject *traceback = PyTuple_GET_ITEM(exc_info, 2);
 
-    for (i = 0; i < 3; i++) {
-        part[i] = PyTuple_GET_ITEM(exc_info, i);
-        if (part[i] == Py_None)
-            part[i] = NULL;
-        Py_XINCREF(part[i]);
+    if (!PyExceptionInstance_Check(value)) {
+        PyErr_SetString(PyExc_AssertionError, "headers already sent");
+        return;
     }
-    PyErr_Restore(part[0], part[1], part[2]);
+    if (PyTraceBack_Check(traceback))
+        PyException_SetTraceback(value, traceback);
+    PyErr_SetObject((PyObject *)Py_TYPE(value), value);
 }
 
 /* 0: go on; -1: exception. */
@@ -37,8 +37,6 @@ static int check_again(struct response *response, PyObject *exc_info)
     }
     if (exc_info && response->head_sent) {
         raise_again(exc_info);
-        if (!PyErr_Occurred())
-            PyErr_SetString(PyExc_AssertionError, "headers already sent");
         return -1;
     }
     if (!exc_info && response->started) {

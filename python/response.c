@@ -224,6 +224,8 @@ int response_file(struct response *response, int fd, uint64_t off, uint64_t len)
 {
     int error;
 
+    if (response->length >= 0)
+        len = min_u64(len, (uint64_t)response->length - response->sent);
     if (response->no_body || len == 0)
         return 0;
     while ((error = exchange_file(response->writer, fd, off, len)) < 0)
@@ -243,7 +245,6 @@ int response_finish(struct response *response)
 {
     if (response_head(response, 0) < 0)
         return -1;
-    response->writer->x->out_bytes = response->sent;
     if (response->chunked)
         return send_bytes(response, BYTES("0\r\n\r\n"));
     if (response->length >= 0 && !response->no_body &&
@@ -267,7 +268,6 @@ void response_fail(struct response *response)
 
     if (response->gone)
         return;
-    writer->x->out_bytes = response->sent;
     if (response->head_sent) {
         break_off(response);
         return;

@@ -46,6 +46,7 @@ struct response {
     bool keep_alive;
     bool cut;  /* more than Content-Length came: logged once */
     bool gone; /* nobody waits for it: stop, no error */
+    bool quit; /* the application asked the interpreter to end */
 };
 
 /* 0, or -1 with an exception set. */
@@ -77,7 +78,8 @@ int response_wait(struct response *response, int64_t why);
 /* What was written leaves now. */
 int response_flush(struct response *response);
 
-/* A file range instead of bytes; the head must be fixed, not chunked. */
+/* A file range instead of bytes; the head must be fixed, not chunked. What
+ * Content-Length does not cover is not sent. */
 int response_file(struct response *response, int fd, uint64_t off,
                   uint64_t len);
 

@@ -99,23 +99,27 @@ static PyObject *traceback_text(struct wsgi *wsgi, PyObject *exception)
                 : NULL;
 }
 
-/* The exception that is set becomes a log entry. True for SystemExit and
- * KeyboardInterrupt: the interpreter is asked to end. */
-static bool log_exception(struct wsgi *wsgi, const struct exchange_writer *w)
+/*
+ * The exception that is set becomes a log entry. None is set, or one that
+ * write() raised, when the client has gone: that is no error.
+ */
+static void log_exception(struct wsgi *wsgi, struct response *response)
 {
+    const struct exchange_writer *w = response->writer;
     owned PyObject *exception = exception_take();
+    owned PyObject *text = NULL;
     const char *head = exchange_head(w->arena, w->x);
     struct http_span target = w->x->request.target;
     struct bytes path = head ? exchange_span(w->x, head, target.off, target.len)
                              : BYTES("?");
     char title[256];
-    PyObject *text;
-    bool end;
 
-    if (!exception)
-        return false;
-    end = PyErr_GivenExceptionMatches(exception, PyExc_SystemExit) ||
-          PyErr_GivenExceptionMatches(exception, PyExc_KeyboardInterrupt);
+    if (!exception || (response->gone &&
+                       PyErr_GivenExceptionMatches(exception, PyExc_OSError)))
+        return;
+    if (PyErr_GivenExceptionMatches(exception, PyExc_SystemExit) ||
+        PyErr_GivenExceptionMatches(exception, PyExc_KeyboardInterrupt))
+        response->quit = true;
     snprintf(title, sizeof(title), "Error handling request %.*s",
              (int)min_u64(path.n, 200), path.p);
     text = traceback_text(wsgi, exception);
@@ -124,9 +128,7 @@ static bool log_exception(struct wsgi *wsgi, const struct exchange_writer *w)
                   (size_t)PyBytes_GET_SIZE(text));
     else
         log_error("%s (the traceback cannot be shown)", title);
-    Py_XDECREF(text);
     PyErr_Clear();
-    return end;
 }
 
 static int piece_of(PyObject *item, struct bytes *ret_piece)
@@ -219,29 +221,28 @@ static int send_wrapped(struct wsgi *wsgi, struct response *response,
 {
     uint64_t off, len;
     int fd;
-    int rc = filewrapper_range(&wsgi->files, body, &fd, &off, &len);
 
-    if (rc < 0)
-        return -1;
-    if (rc == 0 || response->chunked || len > INT64_MAX)
+    /* write() may have begun a chunked body. */
+    if (response->chunked ||
+        !filewrapper_range(&wsgi->files, body, &fd, &off, &len))
         return send_iterable(response, body);
     if (response_head(response, (int64_t)len) < 0)
         return -1;
-    if (response->chunked) /* HTTP/1.1 without a length: cannot happen now */
-        return send_iterable(response, body);
-    if (response->length >= 0)
-        len = min_u64(len, (uint64_t)response->length - response->sent);
     return response_file(response, fd, off, len);
 }
 
 static int send_body(struct wsgi *wsgi, struct response *response,
                      PyObject *body)
 {
+    int rc;
+
     if (PyList_CheckExact(body) || PyTuple_CheckExact(body))
-        return send_sequence(response, body);
-    if (filewrapper_is(&wsgi->files, body))
-        return send_wrapped(wsgi, response, body);
-    return send_iterable(response, body);
+        rc = send_sequence(response, body);
+    else if (filewrapper_is(&wsgi->files, body))
+        rc = send_wrapped(wsgi, response, body);
+    else
+        rc = send_iterable(response, body);
+    return rc < 0 ? -1 : response_finish(response);
 }
 
 /* What is written leaves before a close() that may take its time. */
@@ -255,6 +256,8 @@ static int close_body(struct wsgi *wsgi, struct response *response,
         return 0;
     close = PyObject_GetAttr(body, wsgi->close_name);
     if (!close) {
+        if (!PyErr_ExceptionMatches(PyExc_AttributeError))
+            return -1;
         PyErr_Clear();
         return 0;
     }
@@ -263,35 +266,25 @@ static int close_body(struct wsgi *wsgi, struct response *response,
     return nothing ? 0 : -1;
 }
 
-/* 0, or -1 with an exception, or -1 without one: the client has gone. */
-static int answer(struct wsgi *wsgi, struct response *response,
-                  PyObject *environ)
+static void fail(struct wsgi *wsgi, struct response *response)
 {
-    PyObject *args[] = {environ, response->responder[RESPONDER_START]};
-    owned PyObject *body = PyObject_Vectorcall(wsgi->application, args, 2,
-                                               NULL);
-    int rc;
+    log_exception(wsgi, response);
+    response_fail(response);
+}
 
-    if (!body)
-        return -1;
-    rc = send_body(wsgi, response, body);
-    if (rc == 0)
-        rc = response_finish(response);
-    if (rc < 0 && PyErr_Occurred()) {
-        bool end = log_exception(wsgi, response->writer);
+static void answer(struct wsgi *wsgi, struct response *response,
+                   PyObject *environ)
+{
+    /* The first place is the callee's to use. */
+    PyObject *args[] = {NULL, environ, response->responder[RESPONDER_START]};
+    owned PyObject *body = PyObject_Vectorcall(
+        wsgi->application, args + 1, 2 | PY_VECTORCALL_ARGUMENTS_OFFSET, NULL);
 
-        response_fail(response);
-        if (close_body(wsgi, response, body) < 0)
-            log_exception(wsgi, response->writer);
-        if (end)
-            PyErr_SetNone(PyExc_SystemExit);
-        return end ? -1 : 0;
-    }
+    if (!body || send_body(wsgi, response, body) < 0)
+        fail(wsgi, response);
     /* The response is complete: a failing close() cannot change it. */
-    if (close_body(wsgi, response, body) < 0 &&
-        log_exception(wsgi, response->writer))
-        PyErr_SetNone(PyExc_SystemExit);
-    return PyErr_Occurred() ? -1 : 0;
+    if (body && close_body(wsgi, response, body) < 0)
+        log_exception(wsgi, response);
 }
 
 bool wsgi_serve(struct wsgi *wsgi, struct exchange_writer *writer)
@@ -299,29 +292,21 @@ bool wsgi_serve(struct wsgi *wsgi, struct exchange_writer *writer)
     struct response response;
     owned PyObject *environ = NULL;
     PyObject *input = NULL;
-    bool end = false;
 
     if (response_begin(&response, &wsgi->responses, writer) == 0)
         input = input_new(&wsgi->inputs, writer);
     if (input)
         environ = environ_make(&wsgi->environ, writer->arena, writer->x, input,
                                response.responder[RESPONDER_HINTS]);
-    if (!environ || answer(wsgi, &response, environ) < 0) {
-        bool known = PyErr_Occurred() &&
-                     PyErr_ExceptionMatches(PyExc_SystemExit) &&
-                     writer->x->status != 0;
-
-        /* answer() has logged a SystemExit it could still answer. */
-        end = known || log_exception(wsgi, writer);
-        if (known)
-            PyErr_Clear();
-        else
-            response_fail(&response);
-    }
+    if (environ)
+        answer(wsgi, &response, environ);
+    else
+        fail(wsgi, &response);
     Py_CLEAR(environ);
     if (input)
         input_end(&wsgi->inputs, input);
     response_end(&response);
+    writer->x->out_bytes = response.sent;
     exchange_finish(writer);
-    return !end;
+    return !response.quit;
 }
