@@ -48,6 +48,7 @@ struct http_field {
 
 #define HTTP_FIELD_DROPPED 0x01 /* has an underscore: not for the application */
 #define HTTP_FIELD_FOLDED 0x02  /* the value spans lines: see http_unfold() */
+#define HTTP_FIELD_VARIABLE 0x04 /* no field: a key of environ and its value */
 
 #define HTTP_KEEP_ALIVE 0x01    /* the client allows another request */
 #define HTTP_CHUNKED 0x02       /* the body is chunked */
@@ -56,6 +57,11 @@ struct http_field {
 #define HTTP_UPGRADE_ASKED 0x10 /* Connection: upgrade on HTTP/1.1 */
 #define HTTP_ABSOLUTE 0x20      /* absolute-form target: see http_parse() */
 #define HTTP_CASEFOLD 0x40      /* the method is to be read in upper case */
+#define HTTP_FORWARDED 0x80     /* has fields for forwarded_read() to look at */
+#define HTTP_VARIABLES 0x100    /* has fields with HTTP_FIELD_VARIABLE */
+#define HTTP_SCRIPT_NAME 0x200  /* one is SCRIPT_NAME; path is what follows */
+#define HTTP_PATH_DECODED 0x400 /* path has no percent-encoding any more */
+#define HTTP_GATEWAY 0x800      /* from uwsgi: see there; answered as 1.1 */
 
 struct http_request {
     uint64_t content_length; /* 0 unless HTTP_HAS_LENGTH */
@@ -77,8 +83,6 @@ struct http_request {
 #define HTTP_PERMIT_ANY_METHOD 0x04
 #define HTTP_PERMIT_ANY_VERSION 0x08
 #define HTTP_CASEFOLD_METHOD 0x10
-#define HTTP_UNDERSCORE_REFUSE 0x20 /* header_map = refuse */
-#define HTTP_UNDERSCORE_KEEP 0x40   /* header_map = dangerous */
 
 /* 0 means unlimited (bounded by what the caller can hold). */
 struct http_limits {
@@ -150,6 +154,9 @@ struct bytes http_name_spelling(enum http_name name);
 
 /* The id of a field name, ASCII case ignored. */
 enum http_name http_name_find(struct bytes name);
+
+/* The id of a method, which is in upper case. */
+enum http_method http_method_find(struct bytes name);
 
 int http_error_status(enum http_error error);
 const char *http_error_text(enum http_error error);

@@ -238,6 +238,11 @@ static enum http_error take_version(struct http_head *head, size_t start,
     return HTTP_ERROR_NONE;
 }
 
+enum http_method http_method_find(struct bytes name)
+{
+    return method_find(name, false);
+}
+
 int http_line_parse(struct http_head *head, size_t start)
 {
     struct bytes window = head->window;

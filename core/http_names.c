@@ -24,7 +24,7 @@ static const uint8_t lengths[HTTP_NAME_COUNT] = {
 /* Which letter tells the names of this length apart: mostly the first. */
 static const uint8_t letter_at[LONGEST + 1] = {
     [14] = 10,
-    [15] = 7,
+    [15] = 12,
     [16] = 12,
 };
 
@@ -47,6 +47,7 @@ static const uint8_t candidates[LONGEST + 1][32] = {
     AT(7, 't') = HTTP_NAME_TRAILER,
     AT(7, 'u') = HTTP_NAME_UPGRADE,
     AT(8, 'p') = HTTP_NAME_PRIORITY,
+    AT(9, 'f') = HTTP_NAME_FORWARDED,
     AT(9, 's') = HTTP_NAME_SEC_CH_UA,
     AT(9, 'x') = HTTP_NAME_X_REAL_IP,
     AT(10, 'c') = HTTP_NAME_CONNECTION,
@@ -62,9 +63,10 @@ static const uint8_t candidates[LONGEST + 1][32] = {
     AT(14, 'n') = HTTP_NAME_CONTENT_LENGTH,
     AT(14, 's') = HTTP_NAME_SEC_FETCH_SITE,
     AT(14, 'u') = HTTP_NAME_SEC_FETCH_USER,
-    AT(15, 'e') = HTTP_NAME_ACCEPT_ENCODING,
-    AT(15, 'l') = HTTP_NAME_ACCEPT_LANGUAGE,
-    AT(15, 'r') = HTTP_NAME_X_FORWARDED_FOR,
+    AT(15, 'a') = HTTP_NAME_ACCEPT_LANGUAGE,
+    AT(15, 'f') = HTTP_NAME_X_FORWARDED_FOR,
+    AT(15, 'i') = HTTP_NAME_ACCEPT_ENCODING,
+    AT(15, 's') = HTTP_NAME_X_FORWARDED_SSL,
     AT(16, 'b') = HTTP_NAME_SEC_CH_UA_MOBILE,
     AT(16, 'd') = HTTP_NAME_CONTENT_ENCODING,
     AT(16, 'h') = HTTP_NAME_X_FORWARDED_HOST,
@@ -73,6 +75,7 @@ static const uint8_t candidates[LONGEST + 1][32] = {
     AT(17, 't') = HTTP_NAME_TRANSFER_ENCODING,
     AT(17, 'x') = HTTP_NAME_X_FORWARDED_PROTO,
     AT(18, 's') = HTTP_NAME_SEC_CH_UA_PLATFORM,
+    AT(20, 'x') = HTTP_NAME_X_FORWARDED_PROTOCOL,
     AT(25, 'u') = HTTP_NAME_UPGRADE_INSECURE_REQUESTS,
 };
 #undef AT

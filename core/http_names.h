@@ -23,6 +23,7 @@
     X(COOKIE, "Cookie", "HTTP_COOKIE")                                         \
     X(DATE, "Date", "HTTP_DATE")                                               \
     X(EXPECT, "Expect", "HTTP_EXPECT")                                         \
+    X(FORWARDED, "Forwarded", "HTTP_FORWARDED")                                \
     X(HOST, "Host", "HTTP_HOST")                                               \
     X(IF_MODIFIED_SINCE, "If-Modified-Since", "HTTP_IF_MODIFIED_SINCE")        \
     X(IF_NONE_MATCH, "If-None-Match", "HTTP_IF_NONE_MATCH")                    \
@@ -50,6 +51,9 @@
     X(X_FORWARDED_HOST, "X-Forwarded-Host", "HTTP_X_FORWARDED_HOST")           \
     X(X_FORWARDED_PORT, "X-Forwarded-Port", "HTTP_X_FORWARDED_PORT")           \
     X(X_FORWARDED_PROTO, "X-Forwarded-Proto", "HTTP_X_FORWARDED_PROTO")        \
+    X(X_FORWARDED_PROTOCOL, "X-Forwarded-Protocol",                            \
+      "HTTP_X_FORWARDED_PROTOCOL")                                             \
+    X(X_FORWARDED_SSL, "X-Forwarded-Ssl", "HTTP_X_FORWARDED_SSL")              \
     X(X_REAL_IP, "X-Real-Ip", "HTTP_X_REAL_IP")                                \
     X(X_REQUEST_ID, "X-Request-Id", "HTTP_X_REQUEST_ID")
 
@@ -86,7 +90,13 @@ enum http_name {
     X(CHUNK_END, 400, "Missing chunk terminator")                              \
     X(TRAILER, 400, "Invalid trailer")                                         \
     X(TRAILER_LIMIT, 431, "Limit of trailer size exceeded")                    \
-    X(BODY_LIMIT, 413, "Request body is too large")
+    X(BODY_LIMIT, 413, "Request body is too large")                            \
+    X(SCHEME, 400, "Contradictory scheme headers")                             \
+    X(CLIENT, 400, "Contradictory Forwarded and X-Forwarded-For")              \
+    X(SCRIPT_NAME, 500, "Request path does not start with SCRIPT_NAME")        \
+    X(PROXY, 400, "Invalid PROXY protocol header")                             \
+    X(FORBIDDEN, 403, "Request forbidden")                                     \
+    X(UWSGI, 400, "Invalid uwsgi packet")
 
 enum http_error {
     HTTP_ERROR_NONE,

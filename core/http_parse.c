@@ -150,29 +150,31 @@ static enum http_error take_field(struct http_head *head,
         return take_host(head->parser, value);
     case HTTP_NAME_TRANSFER_ENCODING:
         return take_coding(head->request, value);
+    case HTTP_NAME_FORWARDED:
+    case HTTP_NAME_X_FORWARDED_FOR:
+    case HTTP_NAME_X_FORWARDED_PROTO:
+    case HTTP_NAME_X_FORWARDED_PROTOCOL:
+    case HTTP_NAME_X_FORWARDED_SSL:
+        head->request->flags |= HTTP_FORWARDED;
+        break;
     }
     return HTTP_ERROR_NONE;
 }
 
 /*
  * CGI turns '-' into '_', so "X_Real_Ip" would pose as X-Real-Ip; no name in
- * our table has one.
+ * our table has one. Who may use such names is for forwarded_read() to say.
  */
-static enum http_error take_name(struct http_head *head,
-                                 struct http_field *field)
+static void take_name(struct http_head *head, struct http_field *field)
 {
     struct bytes name = {head->data.p + field->name_off, field->name_len};
-    uint32_t flags = head->flags;
 
     field->flags = 0;
     field->name_id = (uint8_t)http_name_find(name);
     if (field->name_id != HTTP_NAME_OTHER || !memchr(name.p, '_', name.n))
-        return HTTP_ERROR_NONE;
-    if (flags & HTTP_UNDERSCORE_REFUSE)
-        return HTTP_ERROR_FIELD_NAME;
-    if (!(flags & HTTP_UNDERSCORE_KEEP))
-        field->flags = HTTP_FIELD_DROPPED;
-    return HTTP_ERROR_NONE;
+        return;
+    field->flags = HTTP_FIELD_DROPPED;
+    head->request->flags |= HTTP_FORWARDED;
 }
 
 /* Returns the offset of the colon behind the name at start, 0 or -error. */
@@ -237,9 +239,8 @@ static int parse_field(struct http_head *head, size_t start)
         return next;
     field->value_off = value.off;
     field->value_len = value.len;
-    error = take_name(head, field);
-    if (!error)
-        error = take_field(head, field);
+    take_name(head, field);
+    error = take_field(head, field);
     if (error)
         return -(int)error;
     parser->fields++;

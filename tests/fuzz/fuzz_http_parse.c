@@ -141,7 +141,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         .line_bytes = data[0],
         .fields = data[1] & 31,
         .field_bytes = data[1] >> 5 ? (data[1] >> 5) * 25U : 0,
-        .flags = data[2] & 0x7f,
+        .flags = data[2] & 0x1f,
     };
     text = (struct bytes){(const char *)data + PREFIX, size - PREFIX};
     for (size_t i = 0; i < ARRAY_SIZE(scanners); i++) {

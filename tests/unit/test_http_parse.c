@@ -70,9 +70,13 @@ static const struct valid valid[] = {
     {"POST / " V H "Content-Length: 9223372036854775799\r\n\r\n", "POST", "/",
      "", "a", 9223372036854775799, KA | HTTP_HAS_LENGTH, 2, 0},
     {"POST / " V H "Content_Length: 3\r\nContent-Length: 5\r\n\r\n", "POST",
-     "/", "", "a", 5, KA | HTTP_HAS_LENGTH, 3, 0},
+     "/", "", "a", 5, KA | HTTP_HAS_LENGTH | HTTP_FORWARDED, 3, 0},
     {"POST / " V H "Transfer_Encoding: chunked\r\nContent-Length: 5\r\n\r\n",
-     "POST", "/", "", "a", 5, KA | HTTP_HAS_LENGTH, 3, HTTP_UNDERSCORE_KEEP},
+     "POST", "/", "", "a", 5, KA | HTTP_HAS_LENGTH | HTTP_FORWARDED, 3, 0},
+    {"GET / " V H "X-Forwarded-Ssl: on\r\n\r\n", "GET", "/", "", "a", 0,
+     KA | HTTP_FORWARDED, 2, 0},
+    {"GET / " V H "forwarded: for=a\r\n\r\n", "GET", "/", "", "a", 0,
+     KA | HTTP_FORWARDED, 2, 0},
     {"POST / " V H "Transfer-Encoding: \tChUnKeD \r\n\r\n", "POST", "/", "",
      "a", 0, KA | HTTP_CHUNKED, 2, 0},
     {"POST / " V H "Transfer-Encoding: chunked\r\nExpect: 100-Continue\r\n\r\n",
@@ -237,7 +241,6 @@ static const struct invalid invalid[] = {
     {HTTP_ERROR_FIELD_NAME, R "\r:\n", 0},
     {HTTP_ERROR_FIELD_NAME, R "\n", 0},
     {HTTP_ERROR_FIELD_NAME, "GET / " V " X: 1\r\n" H END, 0},
-    {HTTP_ERROR_FIELD_NAME, R "X_A: 1\r\n", HTTP_UNDERSCORE_REFUSE},
     {HTTP_ERROR_FIELD_VALUE, R "X: a\rb\r\n", 0},
     {HTTP_ERROR_FIELD_VALUE, R "X: a\nb\r\n", 0},
     {HTTP_ERROR_FIELD_VALUE, R "X: a\x7f\r\n", 0},
@@ -345,18 +348,15 @@ static void test_nul(void **state)
 static void test_underscores(void **state)
 {
     struct bytes text = BYTES(R "X_A: 1\r\nX-B: 2\r\nX_C: 3\r\n\r\n");
-    struct http_limits limits = usual;
     struct parsed parsed;
 
     (void)state;
-    parse_all_ways(&limits, text, &parsed);
+    parse_all_ways(&usual, text, &parsed);
     assert_int_equal(parsed.request.field_count, 4);
+    assert_true(parsed.request.flags & HTTP_FORWARDED);
     assert_int_equal(parsed.fields[1].flags, HTTP_FIELD_DROPPED);
     assert_int_equal(parsed.fields[2].flags, 0);
     assert_int_equal(parsed.fields[3].flags, HTTP_FIELD_DROPPED);
-    limits.flags = HTTP_UNDERSCORE_KEEP;
-    parse_all_ways(&limits, text, &parsed);
-    assert_int_equal(parsed.fields[1].flags, 0);
 }
 
 static void test_folds(void **state)
