@@ -117,6 +117,7 @@ struct board_listener {
     uint16_t port;
     uint8_t secure;
     char host[109]; /* numeric address or socket path, NUL-terminated */
+    uint8_t uwsgi;  /* speaks uwsgi, not HTTP */
 };
 
 struct board {

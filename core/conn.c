@@ -16,7 +16,6 @@
 #define LARGE_COUNT 32
 #define HUGE_COUNT 8
 #define FILES_MAX 1024
-#define FIELDS_MAX 1024 /* what exchange_fields_room() has room for */
 /* More than this still coming after the last word: the peer is told off. */
 #define DISCARD_BYTES (256U << 10)
 /* A connection that pipelines can fill all of the ring's receive buffers
@@ -271,14 +270,14 @@ void conn_on_progress(struct conn_set *set, uint32_t slot)
  * True when the peer took something since the last look. A send only reports
  * when all of it is gone, which at one byte a second is far away.
  */
-static bool peer_takes(struct conn *c)
+static bool peer_takes(const struct conn_set *set, struct conn *c)
 {
     struct tcp_info info;
     socklen_t len = sizeof(info);
     uint64_t acked = c->acked;
     int unsent = 0;
 
-    if (c->peer.family != AF_UNIX) {
+    if (set->listener[c->peer.listener].family != AF_UNIX) {
         if (getsockopt(c->fd, IPPROTO_TCP, TCP_INFO, &info, &len) == 0)
             acked = info.tcpi_bytes_acked;
     } else if (ioctl(c->fd, SIOCOUTQ, &unsent) == 0) {
@@ -309,7 +308,7 @@ static void on_timeout(struct conn_set *set, struct conn *c)
         conn_overdue(set, c);
         break;
     case CONN_SENDING:
-        if (peer_takes(c)) {
+        if (peer_takes(set, c)) {
             conn_deadline(set, c, set->config->send_timeout_ms);
         } else {
             stats_add(&set->stats->timeouts, 1);
@@ -374,8 +373,9 @@ static int set_init(struct conn_set *set, uint32_t connections)
         return error;
     set->jobs_bytes = slots * sizeof(struct conn_job);
     set->jobs = map_zeroed(set->jobs_bytes);
-    set->fields_max = fields && fields < FIELDS_MAX ? fields : FIELDS_MAX;
-    set->fields = calloc(set->fields_max, sizeof(struct http_field));
+    set->fields_max = fields && fields < CONN_FIELDS_MAX ? fields
+                                                         : CONN_FIELDS_MAX;
+    set->fields = calloc(CONN_FIELDS_MAX, sizeof(struct http_field));
     if (!set->jobs || !set->fields)
         return -ENOMEM;
     for (uint32_t i = 0; i < BOARD_LISTENERS_MAX; i++)

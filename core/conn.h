@@ -14,6 +14,8 @@
 
 #include "access_log.h"
 #include "exchange_worker.h"
+#include "forwarded.h"
+#include "proxy.h"
 #include "ring.h"
 
 /* Tokens are op:8 | slot:24 | generation:32; ops from here on are foreign. */
@@ -31,6 +33,10 @@ struct conn_config {
     uint32_t request_timeout_ms; /* for the interpreter's next sign of life */
     uint32_t connections_max;
     bool access_log;
+    enum proxy_mode proxy;
+    struct trust proxy_allow; /* who may speak it */
+    struct trust uwsgi_allow;
+    struct forwarded_config forwarded;
 };
 
 struct conn_set;

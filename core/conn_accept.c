@@ -22,7 +22,8 @@ static uint64_t accept_token(uint32_t index)
     return (uint64_t)CONN_OP_ACCEPT << 56 | (uint64_t)index << 32;
 }
 
-static void peer_format(struct exchange_peer *peer, int fd)
+/* Returns the address; of a connection that has ended already, none. */
+static struct ip peer_format(struct exchange_peer *peer, int fd)
 {
     union {
         struct sockaddr any;
@@ -31,28 +32,29 @@ static void peer_format(struct exchange_peer *peer, int fd)
         struct sockaddr_storage room;
     } at;
     socklen_t len = sizeof(at);
-    char text[INET6_ADDRSTRLEN] = "";
-    const void *addr = &at.in.sin_addr;
+    char text[IP_TEXT_MAX];
+    struct ip ip = {{0}};
 
     peer->addr_len = 0;
     peer->port = 0;
     if (peer->family == AF_UNIX || getpeername(fd, &at.any, &len) != 0)
-        return;
+        return ip;
     peer->port = ntohs(at.in.sin_port);
+    ip = ip_from_v4(&at.in.sin_addr);
     if (at.any.sa_family == AF_INET6) {
-        addr = &at.in6.sin6_addr;
+        ip = ip_from_v6(&at.in6.sin6_addr);
         peer->port = ntohs(at.in6.sin6_port);
     }
-    if (!inet_ntop(at.any.sa_family, addr, text, sizeof(text)))
-        return;
-    peer->addr_len = (uint8_t)strlen(text);
+    peer->addr_len = (uint8_t)ip_format(&ip, at.any.sa_family, text);
     memcpy(peer->addr, text, peer->addr_len);
+    return ip;
 }
 
 static void start(struct conn_set *set, uint32_t index, int fd)
 {
     struct conn *c = pool_get(&set->conns);
     struct handle handle;
+    struct ip ip;
 
     if (!c) { /* one more than the pool holds can be on its way */
         ring_close(set->ring, fd);
@@ -66,7 +68,8 @@ static void start(struct conn_set *set, uint32_t index, int fd)
     c->flags = CONN_FRESH;
     c->peer.listener = (uint16_t)index;
     c->peer.family = (uint8_t)set->listener[index].family;
-    peer_format(&c->peer, fd);
+    ip = peer_format(&c->peer, fd);
+    conn_edge_open(set, c, c->peer.family == AF_UNIX ? NULL : &ip);
     stats_add(&set->stats->connections, 1);
     conn_deadline(set, c,
                   set->drain_until_ns ? DRAIN_FRESH_MS
@@ -186,8 +189,11 @@ int conn_listen(struct conn_set *set, int fd, uint32_t index)
     if (at.ss_family != AF_UNIX &&
         setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one)) != 0)
         return -errno;
-    set->listener[index] = (struct conn_listener){.fd = fd,
-                                                  .family = at.ss_family};
+    set->listener[index] = (struct conn_listener){
+        .fd = fd,
+        .family = at.ss_family,
+        .uwsgi = set->table->board->listener[index].uwsgi,
+    };
     return 0;
 }
 

@@ -29,7 +29,7 @@ static void add_line(struct conn_set *set, struct conn *c,
     entry->request = q->request;
     entry->head = q->head;
     entry->fields = q->fields;
-    entry->peer = &c->peer;
+    entry->peer = c->x ? &c->x->peer : &c->peer;
     access_log_add(set->log, entry, set->now_ns);
 }
 

@@ -3,8 +3,6 @@
 
 #include <string.h>
 
-/* No longer head is taken: exchange_head_room() has room for this. */
-#define HEAD_MAX (EXCHANGE_HEAD_CHUNKS * ARENA_CHUNK_BYTES)
 /* More pipelined input than this stops the receiving. */
 #define STASH_PAUSE 65536
 /* A head without a line end is looked at again after so many bytes. */
@@ -74,13 +72,17 @@ static bool exchange_fill(struct conn_set *set, struct conn *c,
                           const char *head)
 {
     struct exchange *x = exchange_new(set->table);
+    bool edged = conn_is_edged(set, c);
     struct http_field *fields;
     char *to;
 
     if (!x)
         return false;
-    to = exchange_head_room(set->table, x, set->request.head_len);
-    fields = exchange_fields_room(set->table, x, set->request.field_count);
+    to = exchange_head_room(set->table, x,
+                            set->request.head_len +
+                                (edged ? set->edge.text_len : 0));
+    fields = exchange_fields_room(
+        set->table, x, set->request.field_count + (edged ? set->edge.vars : 0));
     if (!to || !fields) {
         exchange_free(set->table, x);
         return false;
@@ -90,6 +92,8 @@ static bool exchange_fill(struct conn_set *set, struct conn *c,
            set->request.field_count * sizeof(struct http_field));
     x->request = set->request;
     x->peer = c->peer;
+    if (unlikely(edged))
+        conn_edge_fill(set, x, to, fields);
     x->arrived_ns = c->arrived_ns;
     c->x = x;
     job_start(set, c);
@@ -109,8 +113,15 @@ static bool body_too_large(const struct conn_set *set)
 static size_t on_head(struct conn_set *set, struct conn *c, struct bytes data)
 {
     size_t head_len = set->request.head_len;
+    enum http_error error = HTTP_ERROR_NONE;
 
     c->flags &= (uint16_t) ~(CONN_FRESH | CONN_EXPECT);
+    if (unlikely(conn_is_edged(set, c)))
+        error = conn_edge_head(set, c, data.p);
+    if (unlikely(error)) {
+        conn_refuse(set, c, error, data.p);
+        return data.n;
+    }
     if (unlikely(body_too_large(set))) {
         conn_refuse(set, c, HTTP_ERROR_BODY_LIMIT, data.p);
         return data.n;
@@ -124,16 +135,24 @@ static size_t on_head(struct conn_set *set, struct conn *c, struct bytes data)
     return head_len + conn_body_start(set, c, data);
 }
 
-/* All of a connection's unused input. Returns how much of it is used. */
-static size_t parse(struct conn_set *set, struct conn *c, struct bytes data)
+static int parse_http(struct conn_set *set, struct bytes data)
 {
     struct http_parser parser = {0};
-    int rc = http_parse(&parser, &set->config->limits, data, &set->request,
-                        set->fields, set->fields_max);
 
-    if (rc == 0 && data.n >= HEAD_MAX)
+    return http_parse(&parser, &set->config->limits, data, &set->request,
+                      set->fields, set->fields_max);
+}
+
+/* What comes where a head begins. Returns how much of data is used. */
+static size_t parse_head(struct conn_set *set, struct conn *c,
+                         struct bytes data)
+{
+    int rc = likely(!(c->flags & CONN_UWSGI)) ? parse_http(set, data)
+                                              : conn_edge_uwsgi(set, c, data);
+
+    if (rc == 0 && data.n >= CONN_HEAD_MAX)
         rc = -HTTP_ERROR_FIELD_LIMIT;
-    if (rc > HEAD_MAX)
+    if (rc > CONN_HEAD_MAX)
         rc = -HTTP_ERROR_FIELD_LIMIT;
     if (likely(rc > 0))
         return on_head(set, c, data);
@@ -148,6 +167,25 @@ static size_t parse(struct conn_set *set, struct conn *c, struct bytes data)
     return 0;
 }
 
+/* All of a connection's unused input. Returns how much of it is used. */
+static size_t parse(struct conn_set *set, struct conn *c, struct bytes data)
+{
+    struct bytes rest = data;
+    enum http_error error;
+
+    if (likely(!(c->flags & CONN_PREFACE)))
+        return parse_head(set, c, data);
+    error = conn_edge_preface(set, c, &rest);
+    if (error) {
+        conn_refuse_head(set, c, error, data);
+        return data.n;
+    }
+    /* Nothing is a request before it is known whose it is. */
+    if (c->flags & CONN_PREFACE)
+        rest.n = 0;
+    return (size_t)(rest.p - data.p) + parse_head(set, c, rest);
+}
+
 /*
  * The parser starts from the head's first byte each time: its state would
  * cost every connection 1.5 KiB of fields. So it is asked only when a line
@@ -155,7 +193,7 @@ static size_t parse(struct conn_set *set, struct conn *c, struct bytes data)
  */
 static bool worth_a_look(const struct conn *c, struct bytes data)
 {
-    return memchr(data.p, '\n', data.n) != NULL ||
+    return c->flags & CONN_UWSGI || memchr(data.p, '\n', data.n) != NULL ||
            c->stash.len / LOOK_BYTES != (c->stash.len - data.n) / LOOK_BYTES;
 }
 

@@ -23,6 +23,7 @@
 #include "conn.h"
 #include "log.h"
 #include "pool.h"
+#include "uwsgi.h"
 #include "wheel.h"
 
 enum conn_state {
@@ -57,6 +58,15 @@ enum conn_op {
 #define CONN_EXPECT 0x40     /* handed over before its body (100-continue) */
 #define CONN_REAPING 0x80    /* on the list of those that ended */
 #define CONN_FRESH 0x100     /* no request was seen yet */
+#define CONN_UWSGI 0x200     /* speaks uwsgi */
+#define CONN_PREFACE 0x400   /* may begin with a PROXY protocol header */
+#define CONN_STRANGER 0x800  /* but is not allowed to, or to speak uwsgi */
+#define CONN_TRUSTED 0x1000  /* header fields about others are believed */
+#define CONN_PROXIED 0x2000  /* peer is who the PROXY protocol named */
+
+/* No longer head is taken: exchange_head_room() has room for this. */
+#define CONN_HEAD_MAX (EXCHANGE_HEAD_CHUNKS * ARENA_CHUNK_BYTES)
+#define CONN_FIELDS_MAX 1024 /* what exchange_fields_room() has room for */
 
 /* Sizes of the blocks that a connection borrows while it needs one. */
 enum conn_block { CONN_SMALL, CONN_LARGE, CONN_HUGE, CONN_BLOCKS };
@@ -87,6 +97,8 @@ struct conn {
     uint32_t discarded; /* while lingering */
     uint64_t acked;     /* what the peer had acknowledged at the last look */
     struct exchange_peer peer;
+    uint16_t proxy_port; /* what the client connected to: CONN_PROXIED */
+    struct ip proxy;
 };
 _Static_assert(sizeof(struct conn) <= 256, "10,000 idle ones are cheap");
 
@@ -126,6 +138,20 @@ struct conn_listener {
     int32_t fd; /* -1: none */
     uint16_t family;
     bool armed;
+    bool uwsgi;
+};
+
+#define CONN_EDGE_VARS 4
+
+/* What those in front add to the request being parsed: see conn_edge.c. */
+struct conn_edge {
+    struct uwsgi_peer uwsgi;
+    struct exchange_peer peer;
+    bool secure;
+    uint32_t vars;
+    uint32_t text_len;
+    struct http_field var[CONN_EDGE_VARS];
+    char text[160]; /* goes behind the head */
 };
 
 struct conn_set {
@@ -142,6 +168,7 @@ struct conn_set {
     struct conn_job *jobs; /* one for each slot of the arena */
     size_t jobs_bytes;
     struct http_request request; /* being parsed */
+    struct conn_edge edge;
     struct http_field *fields;
     uint32_t fields_max;
     uint32_t handed; /* exchanges handed over and not yet ended */

@@ -4,7 +4,8 @@
  *
  * conn.c (events, deadlines, the end), conn_accept.c, conn_input.c (bytes to
  * requests), conn_body.c, conn_output.c (parts to bytes), conn_file.c (files
- * as parts), conn_answer.c (answers of the worker's own), conn_block.c.
+ * as parts), conn_answer.c (answers of the worker's own), conn_edge.c (proxies
+ * and gateways), conn_block.c.
  *
  * A step may end in conn_close(), after which the connection stays valid until
  * the end of the turn: look at its state before going on.
@@ -24,6 +25,31 @@ void conn_block_put(struct conn_set *set, struct conn_span *span);
 void conn_on_accept(struct conn_set *set, uint32_t index, int result);
 void conn_accept_turn(struct conn_set *set);
 uint64_t conn_accept_due(const struct conn_set *set);
+
+/* conn_edge.c: whom to believe, when a connection starts; ip is NULL for a Unix
+ * socket. */
+void conn_edge_open(struct conn_set *set, struct conn *c, const struct ip *ip);
+/* Takes a PROXY protocol header off the front of the connection's first bytes;
+ * with CONN_PREFACE still set more of it has to come. */
+enum http_error conn_edge_preface(struct conn_set *set, struct conn *c,
+                                  struct bytes *data);
+/* As http_parse(). */
+int conn_edge_uwsgi(struct conn_set *set, const struct conn *c,
+                    struct bytes data);
+
+/* A request of which a proxy or gateway may have something to say. */
+static inline bool conn_is_edged(const struct conn_set *set,
+                                 const struct conn *c)
+{
+    return set->request.flags & (HTTP_FORWARDED | HTTP_GATEWAY) ||
+           c->flags & CONN_PROXIED;
+}
+
+/* What it says goes to set->edge; then, with the request, to the exchange. */
+enum http_error conn_edge_head(struct conn_set *set, struct conn *c,
+                               const char *head);
+void conn_edge_fill(struct conn_set *set, struct exchange *x, char *head,
+                    struct http_field *fields);
 
 /* conn.c: receives what the state wants, unless it does already. */
 void conn_receive(struct conn_set *set, struct conn *c);

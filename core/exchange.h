@@ -95,7 +95,8 @@ struct exchange_peer {
     uint16_t listener; /* index in board->listener */
     uint8_t family;    /* AF_INET, AF_INET6, AF_UNIX */
     uint8_t addr_len;
-    char addr[46]; /* numeric text, not terminated */
+    char addr[46];    /* numeric text, not terminated */
+    uint8_t portless; /* a proxy knew the address, but not the port */
 };
 
 struct exchange {

@@ -146,6 +146,29 @@ static PyObject *path_info(struct environ_maker *maker, struct bytes path)
     return info;
 }
 
+/* A proxy or gateway has said what SCRIPT_NAME is, or decoded the path. */
+static PyObject *path_info_told(struct making *m, struct bytes path)
+{
+    uint16_t flags = m->x->request.flags;
+    bool decoded = flags & HTTP_PATH_DECODED || !memchr(path.p, '%', path.n);
+    owned PyObject *info = decoded ? latin1(path) : percent_decoded(path);
+
+    if (!info || flags & HTTP_SCRIPT_NAME)
+        return give(&info);
+    return without_script_name(m->maker, info);
+}
+
+static int set_path_info(struct making *m)
+{
+    struct bytes path = span(m, m->x->request.path);
+    uint16_t told = HTTP_SCRIPT_NAME | HTTP_PATH_DECODED;
+    bool usual = !(m->x->request.flags & told);
+
+    return set_new(m, ENVIRON_PATH_INFO,
+                   likely(usual) ? path_info(m->maker, path)
+                                 : path_info_told(m, path));
+}
+
 static PyObject *port_text(struct environ_maker *maker, uint16_t port)
 {
     PyObject **slot = &maker->port[port % ENVIRON_PORTS];
@@ -170,6 +193,8 @@ static int set_peer(struct making *m)
         return PyDict_DelItem(m->environ, m->maker->key[ENVIRON_REMOTE_PORT]);
     if (set_last(m, ENVIRON_REMOTE_ADDR, (struct bytes){peer->addr, n}) < 0)
         return -1;
+    if (unlikely(peer->portless))
+        return PyDict_DelItem(m->environ, m->maker->key[ENVIRON_REMOTE_PORT]);
     return set_new(m, ENVIRON_REMOTE_PORT, port_text(m->maker, peer->port));
 }
 
@@ -339,11 +364,37 @@ static int set_fields(struct making *m, struct bytes *ret_host)
         struct bytes value = exchange_span(m->x, m->head, field.value_off,
                                            field.value_len);
 
-        if (field.flags & HTTP_FIELD_DROPPED)
+        if (field.flags & (HTTP_FIELD_DROPPED | HTTP_FIELD_VARIABLE))
             continue;
         if (field.name_id == HTTP_NAME_HOST)
             *ret_host = value;
         if (set_field(m, &field, value) < 0)
+            return -1;
+    }
+    return 0;
+}
+
+static int set_variable(struct making *m, const struct http_field *field)
+{
+    owned PyObject *key =
+        latin1(exchange_span(m->x, m->head, field->name_off, field->name_len));
+    owned PyObject *value = latin1(
+        exchange_span(m->x, m->head, field->value_off, field->value_len));
+
+    return key && value ? PyDict_SetItem(m->environ, key, value) : -1;
+}
+
+/* What proxies and gateways say outdoes what can be seen from here. */
+static int set_variables(struct making *m)
+{
+    const struct http_field *fields = exchange_fields(m->arena, m->x);
+    uint32_t count = fields ? m->x->request.field_count : 0;
+    uint32_t i;
+
+    for (i = 0; i < count; i++) {
+        struct http_field field = fields[i];
+
+        if (field.flags & HTTP_FIELD_VARIABLE && set_variable(m, &field) < 0)
             return -1;
     }
     return 0;
@@ -367,16 +418,18 @@ static int set_method(struct making *m)
 static int set_request_line(struct making *m)
 {
     const struct http_request *request = &m->x->request;
+    struct bytes version = span(m, request->version);
 
+    if (version.n == 0) /* a gateway did not say */
+        version = BYTES("HTTP/1.0");
     if (set_method(m) < 0 ||
         set_last(m, ENVIRON_RAW_URI, span(m, request->target)) < 0 ||
-        set_last(m, ENVIRON_SERVER_PROTOCOL, span(m, request->version)) < 0)
+        set_last(m, ENVIRON_SERVER_PROTOCOL, version) < 0)
         return -1;
     if (request->query.len > 0 &&
         set_last(m, ENVIRON_QUERY_STRING, span(m, request->query)) < 0)
         return -1;
-    return set_new(m, ENVIRON_PATH_INFO,
-                   path_info(m->maker, span(m, request->path)));
+    return set_path_info(m);
 }
 
 static int fill(struct making *m, PyObject *input, PyObject *early_hints)
@@ -385,6 +438,8 @@ static int fill(struct making *m, PyObject *input, PyObject *early_hints)
 
     if (set_request_line(m) < 0 || set_fields(m, &host) < 0 ||
         set_peer(m) < 0 || set_server(m, host) < 0)
+        return -1;
+    if (unlikely(m->x->request.flags & HTTP_VARIABLES) && set_variables(m) < 0)
         return -1;
     if (m->x->flags & EXCHANGE_SECURE &&
         set(m, ENVIRON_URL_SCHEME, m->maker->https) < 0)

@@ -173,7 +173,8 @@ static int put_fields(struct response *response, struct head_to *to,
 static bool put_status(struct response *response, struct head_to *to,
                        struct bytes status)
 {
-    bool old = response->writer->x->request.version_minor == 0;
+    const struct http_request *request = &response->writer->x->request;
+    bool old = request->version_minor == 0 && !(request->flags & HTTP_GATEWAY);
 
     stamp_renew(response->kit);
     return put(to, old ? BYTES("HTTP/1.0 ") : BYTES("HTTP/1.1 ")) &&

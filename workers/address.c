@@ -111,6 +111,8 @@ static bool starts_with(const char **text, const char *prefix)
 static int parse(const char *text, struct address *address,
                  struct config_error *error)
 {
+    address->uwsgi = starts_with(&text, "uwsgi://") ||
+                     starts_with(&text, "uwsgi:");
     if (starts_with(&text, "unix://") || starts_with(&text, "unix:"))
         return unix_parse(text, address, error);
     if (starts_with(&text, "fd://"))

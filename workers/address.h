@@ -20,12 +20,13 @@ struct address {
     enum address_kind kind;
     uint16_t port;
     int fd;
+    bool uwsgi;     /* speaks uwsgi, not HTTP */
     char host[256]; /* or the path */
 };
 
 /*
  * HOST, HOST:PORT, :PORT, [IPV6]:PORT, tcp://..., unix:PATH, unix://PATH,
- * fd://N. Returns 0, or -EINVAL with the message in error.
+ * fd://N; each also with uwsgi: in front, and uwsgi://HOST:PORT. Returns 0, or -EINVAL with the message in error.
  */
 int address_parse(const char *text, struct address *ret_address,
                   struct config_error *error);

@@ -135,6 +135,25 @@ static int fail_flag(struct parser *parser, const struct config_row *row,
                        value);
 }
 
+/*
+ * The next word, if it is a mode: "--proxy-protocol module:app" was right when
+ * the flag had no value, and still is.
+ */
+static const char *mode_take(struct parser *parser,
+                             const struct config_row *row)
+{
+    struct config_error error;
+    const char *next;
+
+    if (parser->at == parser->argc)
+        return "auto";
+    next = parser->argv[parser->at];
+    if (!is_value(next) || row->rule(next, &error) != 0)
+        return "auto";
+    parser->at++;
+    return next;
+}
+
 static int flag_take(struct parser *parser, const char *word)
 {
     struct flag flag = flag_split(word);
@@ -149,6 +168,8 @@ static int flag_take(struct parser *parser, const char *word)
         if (flag.value != NULL)
             return fail_flag(parser, row, flag.value);
         flag.value = "true";
+    } else if (flag.value == NULL && row->kind == CONFIG_MODE) {
+        flag.value = mode_take(parser, row);
     } else if (flag.value == NULL) {
         if (parser->at == parser->argc || !is_value(parser->argv[parser->at]))
             return fail_flag(parser, row, NULL);

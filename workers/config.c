@@ -163,6 +163,7 @@ static int value_set(struct config *config, enum config_setting setting,
     case CONFIG_ACTION:
         return bool_parse(text, error, value);
     case CONFIG_STRING:
+    case CONFIG_MODE:
         return string_set(value, text, error);
     case CONFIG_LIST:
         if (config->source[setting] != source)
@@ -221,6 +222,9 @@ static int environment_set(struct config *config,
         input->web_concurrency[0] != '\0')
         err = config_set(config, CONFIG_AT_workers, input->web_concurrency,
                          CONFIG_FROM_ENVIRONMENT, error);
+    if (err == 0 && input->allow_ips != NULL) /* empty is nobody */
+        err = config_set(config, CONFIG_AT_forwarded_allow_ips,
+                         input->allow_ips, CONFIG_FROM_ENVIRONMENT, error);
     return err;
 }
 
@@ -256,7 +260,7 @@ void config_done(struct config *config)
     for (uint32_t i = 0; i < CONFIG_SETTINGS; i++) {
         if (rows[i].kind == CONFIG_LIST)
             list_done(value_at(config, i));
-        if (rows[i].kind == CONFIG_STRING)
+        if (rows[i].kind == CONFIG_STRING || rows[i].kind == CONFIG_MODE)
             free(*(char **)value_at(config, i));
     }
     memset(config, 0, sizeof(*config));

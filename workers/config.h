@@ -19,11 +19,12 @@ struct config_list {
     size_t count;
 };
 
-/* INT and OCTAL are numbers, an empty STRING is "not given". */
+/* INT and OCTAL are numbers, an empty STRING or MODE is "not given". */
 #define CONFIG_FIELD_INT uint64_t
 #define CONFIG_FIELD_OCTAL uint64_t
 #define CONFIG_FIELD_BOOL bool
 #define CONFIG_FIELD_STRING char *
+#define CONFIG_FIELD_MODE char *
 #define CONFIG_FIELD_LIST struct config_list
 #define CONFIG_FIELD_ACTION bool
 
@@ -32,6 +33,7 @@ enum config_kind {
     CONFIG_OCTAL,
     CONFIG_BOOL,
     CONFIG_STRING,
+    CONFIG_MODE,
     CONFIG_LIST,
     CONFIG_ACTION,
 };
@@ -45,7 +47,7 @@ enum config_setting {
 /* Who said it, from weak to strong. A weaker source never overrides. */
 enum config_source {
     CONFIG_FROM_DEFAULT,
-    CONFIG_FROM_ENVIRONMENT, /* PORT, WEB_CONCURRENCY */
+    CONFIG_FROM_ENVIRONMENT, /* PORT and its like */
     CONFIG_FROM_FILE,
     CONFIG_FROM_CMD_ARGS, /* GUNICORN_CMD_ARGS */
     CONFIG_FROM_COMMAND_LINE,
@@ -70,6 +72,7 @@ struct config_input {
     const char *port;            /* $PORT or NULL */
     const char *web_concurrency; /* $WEB_CONCURRENCY or NULL */
     const char *cmd_args;        /* $GUNICORN_CMD_ARGS or NULL */
+    const char *allow_ips;       /* $FORWARDED_ALLOW_IPS or NULL */
 };
 
 /*

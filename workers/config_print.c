@@ -32,6 +32,7 @@ static void print_value(const struct config *config,
         fputs(*(const bool *)value ? "True" : "False", to);
         break;
     case CONFIG_STRING:
+    case CONFIG_MODE:
         text = *(char *const *)value;
         fputs(text[0] != '\0' ? text : "None", to);
         break;

@@ -3,11 +3,14 @@
 
 #include "address.h"
 #include "core/board.h"
+#include "core/forwarded.h"
+#include "core/proxy.h"
 #include "owner.h"
 #include "topology/plan.h"
 
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/stat.h>
 
 #define WORKERS_MAX (BOARD_WORKERS_MAX - 24) /* leaves room for TTIN */
@@ -97,4 +100,63 @@ int rule_group(const char *text, struct config_error *error)
     if (owner_find(&owner, "", text) == 0)
         return 0;
     return config_fail(error, 1, "No such group: '%s'", text);
+}
+
+int rule_allow_ips(const char *text, struct config_error *error)
+{
+    struct trust trust;
+    struct bytes bad = {"", 0};
+    int err = trust_parse(&trust, bytes_of(text), &bad);
+
+    if (err == 0)
+        trust_done(&trust);
+    if (err != -EINVAL)
+        return err;
+    return config_fail(error, 1,
+                       "'%.*s' is not an address, or a network without bits "
+                       "set behind its prefix (%s)",
+                       (int)bad.n, bad.p, text);
+}
+
+static int not_a_choice(const char *flag, const char *text, const char *choices,
+                        struct config_error *error)
+{
+    return config_fail(error, 2,
+                       "argument %s: invalid choice: '%s' (choose from %s)",
+                       flag, text, choices);
+}
+
+int rule_proxy_headers(const char *text, struct config_error *error)
+{
+    enum forwarded_client client;
+
+    if (forwarded_client_parse(text, &client) == 0)
+        return 0;
+    return not_a_choice("--proxy-headers", text,
+                        "off, auto, x-forwarded-for, forwarded", error);
+}
+
+int rule_header_map(const char *text, struct config_error *error)
+{
+    enum forwarded_map map;
+
+    if (forwarded_map_parse(text, &map) == 0)
+        return 0;
+    return not_a_choice("--header-map", text, "drop, refuse, dangerous", error);
+}
+
+int rule_proxy_protocol(const char *text, struct config_error *error)
+{
+    enum proxy_mode mode;
+
+    if (proxy_mode_parse(text, &mode) == 0)
+        return 0;
+    return not_a_choice("--proxy-protocol", text, "off, v1, v2, auto", error);
+}
+
+int rule_protocol(const char *text, struct config_error *error)
+{
+    if (strcasecmp(text, "http") == 0 || strcasecmp(text, "uwsgi") == 0)
+        return 0;
+    return not_a_choice("--protocol", text, "http, uwsgi", error);
 }

@@ -17,4 +17,9 @@ int rule_pin(const char *text, struct config_error *error);
 int rule_io(const char *text, struct config_error *error);
 int rule_user(const char *text, struct config_error *error);
 int rule_group(const char *text, struct config_error *error);
+int rule_allow_ips(const char *text, struct config_error *error);
+int rule_proxy_headers(const char *text, struct config_error *error);
+int rule_header_map(const char *text, struct config_error *error);
+int rule_proxy_protocol(const char *text, struct config_error *error);
+int rule_protocol(const char *text, struct config_error *error);
 #endif

@@ -340,6 +340,8 @@ static void host_format(const struct listener *listener, char *out, size_t size,
 
 void listener_url(const struct listener *listener, char *out, size_t size)
 {
+    bool uwsgi = listener->address.uwsgi;
+    const char *scheme = uwsgi ? "uwsgi" : "http";
     char host[256];
     uint16_t port;
 
@@ -349,11 +351,11 @@ void listener_url(const struct listener *listener, char *out, size_t size)
         snprintf(out, size, "fd://%d", listener->address.fd);
     else if (listener->address.kind == ADDRESS_UNIX ||
              listener->bound.ss_family == AF_UNIX)
-        snprintf(out, size, "unix:%s", host);
+        snprintf(out, size, "%sunix:%s", uwsgi ? "uwsgi:" : "", host);
     else if (strchr(host, ':') != NULL)
-        snprintf(out, size, "http://[%s]:%u", host, port);
+        snprintf(out, size, "%s://[%s]:%u", scheme, host, port);
     else
-        snprintf(out, size, "http://%s:%u", host, port);
+        snprintf(out, size, "%s://%s:%u", scheme, host, port);
 }
 
 void listener_describe(const struct listener *listener,
@@ -361,6 +363,7 @@ void listener_describe(const struct listener *listener,
 {
     memset(ret_listener, 0, sizeof(*ret_listener));
     ret_listener->family = listener->bound.ss_family;
+    ret_listener->uwsgi = listener->address.uwsgi;
     host_format(listener, ret_listener->host, sizeof(ret_listener->host),
                 &ret_listener->port);
 }

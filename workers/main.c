@@ -77,6 +77,7 @@ int main(int argc, char **argv)
         .port = getenv("PORT"),
         .web_concurrency = getenv("WEB_CONCURRENCY"),
         .cmd_args = getenv("GUNICORN_CMD_ARGS"),
+        .allow_ips = getenv("FORWARDED_ALLOW_IPS"),
     };
 
     streams_open();

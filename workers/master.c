@@ -12,6 +12,7 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/epoll.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
@@ -226,6 +227,8 @@ static int listeners_open(struct master *master, struct config_error *error)
 
         if (err < 0)
             return err;
+        if (strcasecmp(master->config->protocol, "uwsgi") == 0)
+            address.uwsgi = true;
         master->listener_count++;
         err = listener_open(listener, &address, &options, error);
         if (err < 0)

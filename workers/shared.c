@@ -156,6 +156,7 @@ static int value_set(struct master *master, enum config_setting setting)
         return board_set(master->board, row->name,
                          *(const bool *)value ? "1" : "0");
     case CONFIG_STRING:
+    case CONFIG_MODE:
         return board_set(master->board, row->name, *(char *const *)value);
     case CONFIG_LIST:
         for (size_t i = 0; i < list->count && err == 0; i++)

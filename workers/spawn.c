@@ -87,6 +87,45 @@ static uint32_t connections_max(const struct config *config)
     return (uint32_t)min_u64(room, CONNECTIONS_MAX);
 }
 
+static uint32_t leniency_of(const struct config *config)
+{
+    uint32_t flags = 0;
+
+    if (config->permit_obsolete_folding)
+        flags |= HTTP_PERMIT_OBS_FOLD;
+    if (config->strip_header_spaces)
+        flags |= HTTP_STRIP_NAME_SPACES;
+    if (config->permit_unconventional_http_method)
+        flags |= HTTP_PERMIT_ANY_METHOD;
+    if (config->permit_unconventional_http_version)
+        flags |= HTTP_PERMIT_ANY_VERSION;
+    if (config->casefold_http_method)
+        flags |= HTTP_CASEFOLD_METHOD;
+    return flags;
+}
+
+/* Whom to believe. The rules have looked at it, and it fitted then. */
+static void trust_set(struct trust *trust, const char *text)
+{
+    struct bytes bad;
+
+    must(trust_parse(trust, bytes_of(text), &bad) == 0);
+}
+
+static void proxies_set(struct conn_config *conn, const struct config *config)
+{
+    struct forwarded_config *forwarded = &conn->forwarded;
+
+    /* A setting that was taken back is off. */
+    proxy_mode_parse(config->proxy_protocol, &conn->proxy);
+    forwarded_map_parse(config->header_map, &forwarded->map);
+    forwarded_client_parse(config->proxy_headers, &forwarded->client);
+    forwarded->headers = bytes_of(config->forwarder_headers);
+    trust_set(&forwarded->allow, config->forwarded_allow_ips);
+    trust_set(&conn->proxy_allow, config->proxy_allow_ips);
+    trust_set(&conn->uwsgi_allow, config->uwsgi_allow_ips);
+}
+
 /* What Gunicorn makes of values that are 0 or too large. */
 static struct http_limits limits_of(const struct config *config)
 {
@@ -102,6 +141,7 @@ static struct http_limits limits_of(const struct config *config)
                                         REQUEST_LINE_MAX),
         .fields = (uint32_t)fields,
         .field_bytes = (uint32_t)min_u64(field_size, UINT32_MAX),
+        .flags = leniency_of(config),
     };
 }
 
@@ -120,6 +160,7 @@ static void conn_config_fill(struct conn_config *conn,
         .connections_max = connections_max(config),
         .access_log = config->accesslog[0] != '\0',
     };
+    proxies_set(conn, config);
 }
 
 static enum ring_backend backend_of(const struct config *config)

@@ -114,6 +114,56 @@ static void an_exact_flag_is_not_ambiguous(void **state)
     unload(&load);
 }
 
+/* What follows a mode's flag is its value only if it is one. */
+static void modes_need_no_value(void **state)
+{
+    struct load load = {.input = {.argc = 0}};
+
+    (void)state;
+    LOAD(&load, "--proxy-protocol", "app:app", "--proxy-headers");
+    assert_int_equal(load.result, 0);
+    assert_string_equal(load.config.proxy_protocol, "auto");
+    assert_string_equal(load.config.proxy_headers, "auto");
+    assert_string_equal(load.config.wsgi_app, "app:app");
+    unload(&load);
+    LOAD(&load, "--proxy-protocol", "v2", "--proxy-headers=forwarded", "app");
+    assert_int_equal(load.result, 0);
+    assert_string_equal(load.config.proxy_protocol, "v2");
+    assert_string_equal(load.config.proxy_headers, "forwarded");
+    unload(&load);
+    LOAD(&load, "--proxy-protocol", "--preload", "app");
+    assert_int_equal(load.result, 0);
+    assert_string_equal(load.config.proxy_protocol, "auto");
+    assert_true(load.config.preload_app);
+    unload(&load);
+}
+
+static void trusted_proxies(void **state)
+{
+    struct load load = {.input = {.allow_ips = "10.0.0.0/8"}};
+
+    (void)state;
+    LOAD(&load, "app");
+    assert_string_equal(load.config.forwarded_allow_ips, "10.0.0.0/8");
+    assert_string_equal(load.config.proxy_allow_ips, "127.0.0.1,::1");
+    unload(&load);
+    LOAD(&load, "--forwarded-allow-ips", "*", "--proxy-allow-from",
+         "::1, 192.168.0.0/16", "--uwsgi-allow-from", "", "app");
+    assert_int_equal(load.result, 0);
+    assert_string_equal(load.config.forwarded_allow_ips, "*");
+    assert_string_equal(load.config.proxy_allow_ips, "::1, 192.168.0.0/16");
+    assert_string_equal(load.config.uwsgi_allow_ips, "");
+    unload(&load);
+    load.input.allow_ips = "";
+    LOAD(&load, "app");
+    assert_string_equal(load.config.forwarded_allow_ips, "");
+    unload(&load);
+    load.input.allow_ips = "10.0.0.1/8";
+    LOAD(&load, "app");
+    assert_int_equal(load.result, -EINVAL);
+    unload(&load);
+}
+
 static void sync_with_threads_is_gthread(void **state)
 {
     struct load load = {.input = {.argc = 0}};
@@ -188,6 +238,18 @@ static void usage_errors_exit_2(void **state)
          "ambiguous option: --limit-request-f could match "
          "--limit-request-fields, --limit-request-field_size",
          "--limit-request-f", "1");
+    FAIL(2,
+         "argument --proxy-protocol: invalid choice: 'v3' (choose from off, "
+         "v1, v2, auto)",
+         "--proxy-protocol=v3");
+    FAIL(2,
+         "argument --header-map: invalid choice: 'allow' (choose from drop, "
+         "refuse, dangerous)",
+         "--header-map", "allow");
+    FAIL(2,
+         "argument --protocol: invalid choice: 'fastcgi' (choose from http, "
+         "uwsgi)",
+         "--protocol", "fastcgi");
 }
 
 static void config_errors_exit_1(void **state)
@@ -203,6 +265,10 @@ static void config_errors_exit_1(void **state)
          ":65536");
     FAIL(1, "'[::1' is not a valid address (--bind [::1)", "-b", "[::1");
     FAIL(1, "Value for workers must be at most 1000: 1001", "-w", "1001");
+    FAIL(1,
+         "'10.0.0.1/8' is not an address, or a network without bits set "
+         "behind its prefix (::1,10.0.0.1/8)",
+         "--proxy-allow-from", "::1,10.0.0.1/8");
 }
 
 static void environment_errors_exit_1(void **state)
@@ -264,10 +330,15 @@ static void print_config_is_sorted_and_aligned(void **state)
     (void)state;
     LOAD(&load, "-b", "a:1", "-b", "b:2", "app");
     text = printed(config_print, &load.config);
+    assert_non_null(strstr(text, "\npermit_unconventional_http_version = F"));
+    assert_non_null(strstr(
+        text, "\nbind                               = ['a:1', 'b:2']\n"));
     assert_non_null(
-        strstr(text, "\nbind                     = ['a:1', 'b:2']\n"));
-    assert_non_null(strstr(text, "\npidfile                  = None\n"));
-    assert_non_null(strstr(text, "\npreload_app              = False\n"));
+        strstr(text, "\npidfile                            = None\n"));
+    assert_non_null(
+        strstr(text, "\npreload_app                        = False\n"));
+    assert_non_null(
+        strstr(text, "\nproxy_protocol                     = off\n"));
     assert_true(strstr(text, "\nbacklog") < strstr(text, "\nbind"));
     assert_null(strstr(text, "settings_table"));
     free(text);
@@ -304,6 +375,8 @@ int main(void)
         cmocka_unit_test(defaults_are_gunicorns),
         cmocka_unit_test(flags_in_all_their_forms),
         cmocka_unit_test(an_exact_flag_is_not_ambiguous),
+        cmocka_unit_test(modes_need_no_value),
+        cmocka_unit_test(trusted_proxies),
         cmocka_unit_test(sync_with_threads_is_gthread),
         cmocka_unit_test(stronger_sources_win),
         cmocka_unit_test(lists_replace_those_of_weaker_sources),

@@ -48,6 +48,12 @@ static void addresses(void **state)
     expect("unix:/run/a.sock", ADDRESS_UNIX, "/run/a.sock", 8000);
     expect("unix:///run/a.sock", ADDRESS_UNIX, "/run/a.sock", 8000);
     assert_int_equal(parse("fd://7").fd, 7);
+    assert_false(parse("h:1").uwsgi);
+    expect("uwsgi://h:1", ADDRESS_TCP4, "h", 1);
+    assert_true(parse("uwsgi://h:1").uwsgi);
+    expect("uwsgi:unix:/run/a.sock", ADDRESS_UNIX, "/run/a.sock", 8000);
+    assert_true(parse("uwsgi:unix:/run/a.sock").uwsgi);
+    assert_true(parse("uwsgi:fd://7").uwsgi);
 }
 
 static void bad_addresses(void **state)
