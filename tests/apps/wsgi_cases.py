@@ -595,10 +595,20 @@ body_hint = body_by(lambda body: [body.readlines(3), body.readlines(0),
                                   body.readlines(), body.read()])
 body_iter = body_by(lambda body: [iter(body) is body, next(body), list(body)])
 body_close = body_by(lambda body: [body.readable(), body.close(), body.read()])
-body_length = body_by(lambda body: len(body.read()))
+body_whole = body_by(lambda body: body.read() == drawn(250000))
+body_of_file = body_by(lambda body: body.read() == drawn(2000000))
+body_in_bits = body_by(lambda body: b"".join(
+    iter(lambda: body.read(7777), b"")) == drawn(250000))
 body_line_lengths = body_by(lambda body: [len(line) for line in body])
-body_mixed = body_by(lambda body: [body.readline()[:3], len(body.read(70000)),
+body_mixed = body_by(lambda body: [body.readline(5), len(body.read(70000)),
                                    len(body.readline()), len(body.read())])
+
+
+def drawn(n):
+    """What the test draws: the alphabet, in lines of 100,000 bytes."""
+    text = bytearray((b"abcdefghijklmnopqrstuvwxyz" * (n // 26 + 1))[:n])
+    text[99999::100000] = b"\n" * (n // 100000)
+    return text
 
 
 def body_wrong(environ, start):

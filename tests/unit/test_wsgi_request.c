@@ -78,6 +78,19 @@ static const struct wsgi_case environ_cases[] = {
      .parse_flags = HTTP_PERMIT_ANY_METHOD | HTTP_CASEFOLD_METHOD},
 };
 
+static const struct wsgi_case script_cases[] = {
+    {"show", "GET /a%20p/c?SCRIPT_NAME,PATH_INFO " V H "\r\n",
+     ANSWER("29", "SCRIPT_NAME=/a p\nPATH_INFO=/c"), .script_name = "/a p"},
+    {"show", "GET /a?SCRIPT_NAME,PATH_INFO " V H "\r\n",
+     ANSWER("25", "SCRIPT_NAME=/a\nPATH_INFO="), .script_name = "/a"},
+    {"show", "GET /%C3%A9/?SCRIPT_NAME,PATH_INFO " V H "\r\n",
+     ANSWER("27", "SCRIPT_NAME=/\xc3\xa9\nPATH_INFO=/"),
+     .script_name = "/\xc3\xa9"},
+    {"show", "GET /b?SCRIPT_NAME " V H "\r\n",
+     "HTTP/1.1 500 Internal Server Error\r\n*", .script_name = "/a",
+     .flags = EXCHANGE_OUT_CLOSE, .log = "does not begin with SCRIPT_NAME"},
+};
+
 static const struct wsgi_case field_cases[] = {
     {"show_fields",
      "GET / " V H "X-One: 1\r\nx-two:  2 \r\nX-One: 3\r\nX-ONE:\r\n\r\n",
@@ -126,6 +139,18 @@ static const struct wsgi_case input_cases[] = {
     {"body_wrong", POST("2", "ab"), ANSWER("2", "ab"),
      .trace = T_ERR " " T_ERR " " T_ERR " " T_ERR " " T_ERR},
     {"body_unread", POST("2", "ab"), ANSWER("6", "unread")},
+    {"body_whole", POST("250000", ""), ANSWER("4", "True"), .drawn = 250000},
+    {"body_of_file", POST("2000000", ""), ANSWER("4", "True"),
+     .drawn = 2000000},
+    {"body_in_bits", POST("250000", ""), ANSWER("4", "True"), .drawn = 250000},
+    {"body_line_lengths", POST("50000", ""), ANSWER("7", "[50000]"),
+     .drawn = 50000},
+    {"body_line_lengths", POST("250000", ""),
+     ANSWER("23", "[100000, 100000, 50000]"), .drawn = 250000},
+    {"body_mixed", POST("250000", ""),
+     ANSWER("32", "[b'abcde', 70000, 29995, 150000]"), .drawn = 250000},
+    {"body_whole", POST("250000", ""), ANSWER("4", "True"), .drawn = 250000,
+     .play = PLAY_BODY_LATE},
     {"body_read", POST("5", "later"), ANSWER("5", "later"),
      .play = PLAY_BODY_LATE},
     {"body_line", POST("13", "one\ntwo\n\nfour"),
@@ -144,6 +169,7 @@ static const struct wsgi_case input_cases[] = {
 
 static const struct wsgi_group groups[] = {
     {"environ", environ_cases, ARRAY_SIZE(environ_cases)},
+    {"script", script_cases, ARRAY_SIZE(script_cases)},
     {"fields", field_cases, ARRAY_SIZE(field_cases)},
     {"input", input_cases, ARRAY_SIZE(input_cases)},
 };

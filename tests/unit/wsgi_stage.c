@@ -23,6 +23,8 @@
 #define FIELDS_MAX 256
 #define LOG_MAX 65536
 #define TEXT_MAX (8 << 20)
+#define DRAWN_MAX 2000000
+#define DRAWN_LINE 100000
 #define DOZE_NS NS_PER_MS
 /* Enough that one object lost each time stands out from caches. */
 #define WARM_UP 40
@@ -39,6 +41,7 @@ static struct stage {
     PyObject *module;
     int log;
     char *text; /* the answer, as the worker took it */
+    char *drawn;
 } stage;
 
 /* The worker's side of one request. */
@@ -200,6 +203,8 @@ static struct exchange *receive(const struct wsgi_case *c, struct desk *desk)
     memcpy(exchange_fields_room(&stage.table, x, x->request.field_count),
            fields, x->request.field_count * sizeof(fields[0]));
     desk->body = (struct bytes){text.p + n, text.n - (size_t)n};
+    if (c->drawn > 0)
+        desk->body = (struct bytes){stage.drawn, c->drawn};
     if (c->play == PLAY_BODY_LATE || c->play == PLAY_BODY_FAILED)
         atomic_store(&x->body_state, EXCHANGE_BODY_PENDING);
     else
@@ -302,8 +307,12 @@ static struct wsgi *open_app(const struct wsgi_case *c)
 {
     struct wsgi_config config = {.board = stage.board, .multithread = true};
     owned PyObject *app = PyObject_GetAttrString(stage.module, c->app);
-    struct wsgi *wsgi = app ? wsgi_new(&config, app) : NULL;
+    struct wsgi *wsgi;
 
+    if (c->script_name)
+        setenv("SCRIPT_NAME", c->script_name, 1);
+    wsgi = app ? wsgi_new(&config, app) : NULL;
+    unsetenv("SCRIPT_NAME");
     if (!wsgi)
         PyErr_Print();
     assert_non_null(wsgi);
@@ -399,12 +408,24 @@ static void make_listeners(struct board *board)
     board->listener[2] = (struct board_listener){AF_UNIX, 0, 0, "/run/a.sock"};
 }
 
+static char *draw(void)
+{
+    char *text = malloc(DRAWN_MAX);
+
+    must(text);
+    for (uint32_t i = 0; i < DRAWN_MAX; i++)
+        text[i] = i % DRAWN_LINE == DRAWN_LINE - 1 ? '\n'
+                                                   : (char)('a' + i % 26);
+    return text;
+}
+
 static void open_stage(const char *python, const char *apps)
 {
     owned PyObject *path = NULL;
     owned PyObject *folder = NULL;
 
     stage.text = malloc(TEXT_MAX);
+    stage.drawn = draw();
     stage.log = memfd_create("log", MFD_CLOEXEC);
     must(stage.text && fcntl(stage.log, F_SETFL, O_APPEND) == 0);
     log_open(stage.log, LOG_LEVEL_INFO);
@@ -436,6 +457,7 @@ static void close_stage(void)
     site_free(stage.board);
     close(stage.log);
     free(stage.text);
+    free(stage.drawn);
 }
 
 static void run_cases(const struct wsgi_group *group, CMUnitTestFunction how,

@@ -36,9 +36,11 @@ struct wsgi_case {
     const char *log;   /* somewhere in the error log; NULL: an empty log */
     uint32_t flags;    /* EXCHANGE_OUT_ */
     enum wsgi_play play;
-    uint32_t parse_flags; /* HTTP_PERMIT_ ... */
-    uint8_t family;       /* of the peer; 0: AF_INET */
-    uint8_t listener;     /* 0: 127.0.0.1:8000, 1: [::1]:8001, 2: Unix */
+    uint32_t parse_flags;    /* HTTP_PERMIT_ ... */
+    uint32_t drawn;          /* so many bytes of a pattern are the body */
+    const char *script_name; /* in the environment; NULL: none */
+    uint8_t family;          /* of the peer; 0: AF_INET */
+    uint8_t listener;        /* 0: 127.0.0.1:8000, 1: [::1]:8001, 2: Unix */
     bool secure;
     bool fixed; /* Connection cannot be changed later */
     bool ends;  /* the interpreter is to end */
