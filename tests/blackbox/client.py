@@ -102,7 +102,8 @@ def chunked_bytes(pieces, trailers=()):
 class Client:
     """One connection. Closed at the end of a with statement."""
 
-    def __init__(self, address, timeout=30, receive_buffer=None):
+    def __init__(self, address, timeout=30, receive_buffer=None,
+                 source=None):
         family = (socket.AF_UNIX if isinstance(address, str)
                   else socket.AF_INET6 if ":" in address[0]
                   else socket.AF_INET)
@@ -111,6 +112,8 @@ class Client:
             self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF,
                                  receive_buffer)
         self.sock.settimeout(timeout)
+        if source:
+            self.sock.bind((source, 0))
         self.sock.connect(address)
         self.buffer = b""
 

@@ -10,7 +10,7 @@ import sys
 
 import pytest
 
-from server import ROOT
+from server import ROOT, is_gcorn
 
 KIT = pathlib.Path(os.environ.get("GCORN_CONFORMANCE")
                    or ROOT.parent / "shared" / "conformance")
@@ -24,6 +24,7 @@ def results(tmp_path_factory):
     directory = tmp_path_factory.mktemp("conformance")
     report = directory / "report.json"
     with Server("echo_app:app", "-w", "1", "--threads", "8",
+                *(["--proxy-protocol", "auto"] if is_gcorn() else []),
                 directory=directory, chdir=KIT) as server:
         done = subprocess.run(
             [sys.executable, KIT / "run.py", "--host", "127.0.0.1", "--port",
@@ -37,15 +38,6 @@ def results(tmp_path_factory):
 GROUPS = sorted(path.stem for path in (KIT / "cases").glob("*.json")) or [
     "no-kit"]
 
-# Cases that gcorn answers otherwise, and why.
-PROXIES = "header fields of trusted proxies are not read yet"
-DEVIATIONS = {
-    "headers/scheme-protocol": PROXIES,
-    "headers/scheme-clash": PROXIES,
-    "headers/script-name": PROXIES,
-    "headers/script-name-clash": PROXIES,
-}
-
 
 @pytest.mark.parametrize("group", GROUPS)
 def test_group(results, group):
@@ -54,8 +46,6 @@ def test_group(results, group):
     failed = {"%s/%s" % (group, case["id"]): "%s -- got %s" % (
         case["message"], case["got"])
         for case in cases if case["state"] == "fail"}
-    for known in DEVIATIONS:
-        failed.pop(known, None)
     assert not failed, "%d of %d failed:\n%s" % (
         len(failed), len(cases),
         "\n".join("%s: %s" % pair for pair in sorted(failed.items())))
