@@ -53,7 +53,8 @@ struct wsgi_group {
 };
 
 /*
- * Runs each case as a test of its own, once and then often: nothing may grow.
+ * Runs each case as a test of its own: once; then often, when nothing may
+ * grow; then with Python short of memory, when nothing may break.
  * The arguments are Python's executable and the folder of wsgi_cases.py.
  * Returns the number of failures.
  */
