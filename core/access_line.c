@@ -255,7 +255,8 @@ static struct bytes request_field(const struct access_entry *entry,
     for (uint32_t i = entry->request->field_count; i-- > 0;) {
         const struct http_field *field = &entry->fields[i];
 
-        if (bytes_equal_nocase(span(entry, field->name_off, field->name_len),
+        if (!(field->flags & HTTP_FIELD_VARIABLE) &&
+            bytes_equal_nocase(span(entry, field->name_off, field->name_len),
                                name))
             return span(entry, field->value_off, field->value_len);
     }

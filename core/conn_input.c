@@ -69,10 +69,9 @@ static void job_start(struct conn_set *set, struct conn *c)
 
 /* Copies head and fields into an exchange. False when there is no room. */
 static bool exchange_fill(struct conn_set *set, struct conn *c,
-                          const char *head)
+                          const char *head, bool edged)
 {
     struct exchange *x = exchange_new(set->table);
-    bool edged = conn_is_edged(set, c);
     struct http_field *fields;
     char *to;
 
@@ -113,20 +112,22 @@ static bool body_too_large(const struct conn_set *set)
 static size_t on_head(struct conn_set *set, struct conn *c, struct bytes data)
 {
     size_t head_len = set->request.head_len;
-    enum http_error error = HTTP_ERROR_NONE;
+    bool edged = conn_is_edged(set, c);
+    enum http_error error;
 
     c->flags &= (uint16_t) ~(CONN_FRESH | CONN_EXPECT);
-    if (unlikely(conn_is_edged(set, c)))
+    if (unlikely(edged)) {
         error = conn_edge_head(set, c, data.p);
-    if (unlikely(error)) {
-        conn_refuse(set, c, error, data.p);
-        return data.n;
+        if (error) {
+            conn_refuse(set, c, error, data.p);
+            return data.n;
+        }
     }
     if (unlikely(body_too_large(set))) {
         conn_refuse(set, c, HTTP_ERROR_BODY_LIMIT, data.p);
         return data.n;
     }
-    if (unlikely(!exchange_fill(set, c, data.p))) {
+    if (unlikely(!exchange_fill(set, c, data.p, edged))) {
         conn_shed(set, c, data.p);
         return head_len;
     }
@@ -143,47 +144,52 @@ static int parse_http(struct conn_set *set, struct bytes data)
                       set->fields, set->fields_max);
 }
 
-/* What comes where a head begins. Returns how much of data is used. */
-static size_t parse_head(struct conn_set *set, struct conn *c,
-                         struct bytes data)
+/*
+ * uwsgi, or a proxy's header and maybe a request behind it; *ret_skip is the
+ * length of that header. Nothing is a request before it is known whose it is.
+ */
+static int parse_edged(struct conn_set *set, struct conn *c, struct bytes data,
+                       size_t *ret_skip)
 {
-    int rc = likely(!(c->flags & CONN_UWSGI)) ? parse_http(set, data)
-                                              : conn_edge_uwsgi(set, c, data);
+    struct bytes rest = data;
+    enum http_error error;
 
-    if (rc == 0 && data.n >= CONN_HEAD_MAX)
-        rc = -HTTP_ERROR_FIELD_LIMIT;
-    if (rc > CONN_HEAD_MAX)
-        rc = -HTTP_ERROR_FIELD_LIMIT;
-    if (likely(rc > 0))
-        return on_head(set, c, data);
-    if (rc < 0) {
-        conn_refuse_head(set, c, (enum http_error) - rc, data);
-        return data.n;
-    }
-    if (c->state == CONN_IDLE) {
-        c->state = CONN_HEAD;
-        conn_deadline(set, c, set->config->header_timeout_ms);
-    }
-    return 0;
+    if (c->flags & CONN_UWSGI)
+        return conn_edge_uwsgi(set, c, data);
+    error = conn_edge_preface(set, c, &rest);
+    if (error || c->flags & CONN_PREFACE)
+        return -(int)error;
+    *ret_skip = (size_t)(rest.p - data.p);
+    return parse_http(set, rest);
 }
 
 /* All of a connection's unused input. Returns how much of it is used. */
 static size_t parse(struct conn_set *set, struct conn *c, struct bytes data)
 {
-    struct bytes rest = data;
-    enum http_error error;
+    size_t skip = 0;
+    int rc;
 
-    if (likely(!(c->flags & CONN_PREFACE)))
-        return parse_head(set, c, data);
-    error = conn_edge_preface(set, c, &rest);
-    if (error) {
-        conn_refuse_head(set, c, error, data);
-        return data.n;
+    if (likely(!(c->flags & (CONN_PREFACE | CONN_UWSGI))))
+        rc = parse_http(set, data);
+    else
+        rc = parse_edged(set, c, data, &skip);
+    data.p += skip;
+    data.n -= skip;
+    if (rc == 0 && data.n >= CONN_HEAD_MAX)
+        rc = -HTTP_ERROR_FIELD_LIMIT;
+    if (rc > CONN_HEAD_MAX)
+        rc = -HTTP_ERROR_FIELD_LIMIT;
+    if (likely(rc > 0))
+        return skip + on_head(set, c, data);
+    if (rc < 0) {
+        conn_refuse_head(set, c, (enum http_error) - rc, data);
+        return skip + data.n;
     }
-    /* Nothing is a request before it is known whose it is. */
-    if (c->flags & CONN_PREFACE)
-        rest.n = 0;
-    return (size_t)(rest.p - data.p) + parse_head(set, c, rest);
+    if (c->state == CONN_IDLE) {
+        c->state = CONN_HEAD;
+        conn_deadline(set, c, set->config->header_timeout_ms);
+    }
+    return skip;
 }
 
 /*
