@@ -49,6 +49,7 @@ struct client {
     int fd;
     bool over; /* said all, or gone */
     bool gone;
+    bool proxied; /* comes with a PROXY header; its targets end in "?p" */
     size_t fed;
     struct text script;
     struct text expected;
@@ -166,7 +167,8 @@ static void write_post(struct world *world, struct client *client, size_t n)
     uint32_t how = roll(world, 3);
 
     add_pattern(&body, some_size(world));
-    add_format(script, "POST /%zu HTTP/1.1\r\nHost: t\r\n", n);
+    add_format(script, "POST /%zu%s HTTP/1.1\r\nHost: t\r\n", n,
+               client->proxied ? "?p" : "");
     if (how == 0) {
         add_format(script, "Transfer-Encoding: chunked\r\n\r\n");
         add_chunks(world, script, &body);
@@ -188,8 +190,38 @@ static void write_post(struct world *world, struct client *client, size_t n)
     free(body.at);
 }
 
+static void write_preface(struct world *world, struct client *client)
+{
+    static const char v2[] = "\r\n\r\n\0\r\nQUIT\n\x21\x11\x01\x00"
+                             "\xc0\0\2\1\xc0\0\2\2\x9c\x40\0\x50";
+    uint32_t kind = roll(world, 4);
+
+    client->proxied = kind < 2;
+    if (kind == 0)
+        add_format(&client->script,
+                   "PROXY TCP4 192.0.2.1 192.0.2.2 40000 80\r\n");
+    if (kind == 1) {
+        add(&client->script, v2, sizeof(v2) - 1);
+        add_pattern(&client->script, 256 - 12);
+    }
+}
+
+/* The peer is who the header named, for each request of the connection. */
+static void check_peer(const struct exchange *x)
+{
+    bool proxied = x->request.query.len > 0;
+    struct bytes addr = {x->peer.addr, x->peer.addr_len};
+
+    assert_int_equal(bytes_equal(addr, BYTES("192.0.2.1")), proxied);
+    assert_int_equal(x->peer.port, proxied ? 40000 : 0);
+    assert_int_equal(!!(x->request.flags & HTTP_VARIABLES), proxied);
+    if (x->request.method_id == HTTP_METHOD_GET)
+        assert_int_equal(x->request.field_count, proxied ? 4 : 1);
+}
+
 static void write_script(struct world *world, struct client *client)
 {
+    write_preface(world, client);
     for (uint32_t i = 1 + roll(world, REQUESTS); i > 0; i--) {
         size_t n = some_size(world);
         uint32_t kind = roll(world, 4);
@@ -198,8 +230,8 @@ static void write_script(struct world *world, struct client *client)
             write_post(world, client, n);
             continue;
         }
-        add_format(&client->script, "GET /%s%zu HTTP/1.1\r\nHost: t\r\n\r\n",
-                   kind == 1 ? "f" : "", n);
+        add_format(&client->script, "GET /%s%zu%s HTTP/1.1\r\nHost: t\r\n\r\n",
+                   kind == 1 ? "f" : "", n, client->proxied ? "?p" : "");
         add_response_head(&client->expected, n, 17);
         add_pattern(&client->expected, n);
     }
@@ -263,6 +295,7 @@ static void call_begin(struct call *call)
     bool file = path.p[1] == 'f';
     size_t n = strtoul(path.p + 1 + file, NULL, 10);
 
+    check_peer(x);
     call->begun = true;
     call->done = 0;
     call->response.n = 0;
@@ -421,6 +454,8 @@ static void world_open(struct world *world, uint64_t seed, bool cruel)
     *world = (struct world){.seed = seed, .cruel = cruel};
     world->clock_ns = NS_PER_S;
     world->config = (struct conn_config){
+        .proxy = PROXY_AUTO,
+        .proxy_allow = {.everyone = true},
         .limits = {.line_bytes = 4094, .fields = 100, .field_bytes = 8190},
         .keepalive_ms = 600000,
         .linger_ms = 300,
