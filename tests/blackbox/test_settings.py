@@ -13,7 +13,7 @@ import sys
 
 import pytest
 
-from client import Client
+from client import Client, wait_until
 from server import APPS, COMMAND, SANITIZERS, free_port
 
 
@@ -386,10 +386,13 @@ def test_pin_on_gives_each_pair_its_core(start):
         pytest.skip("one CPU")
     server = start("probe:app", "-w", "2", "--pin", "on")
     seen = {}
-    for _ in range(50):
+
+    def both_seen():  # the second may still be loading
         one = server.get("/process").json
         seen[one["pid"]] = set(one["affinity"])
-    assert len(seen) == 2
+        return len(seen) == 2
+
+    wait_until(both_seen, what="an answer of each interpreter")
     first, second = seen.values()
     assert not first & second
     masks = [frozenset(os.sched_getaffinity(p.pid))
