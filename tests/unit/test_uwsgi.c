@@ -98,7 +98,7 @@ static void assert_value(const struct packet *packet, const char *name,
 {
     const struct http_field *field = find(packet, name, flags);
 
-    assert_non_null(field);
+    must(field != NULL);
     assert_span(packet, (struct http_span){field->value_off, field->value_len},
                 want);
 }
@@ -149,12 +149,14 @@ static void test_nginx(void **state)
 static void test_spelling(void **state)
 {
     struct packet *packet = malloc(sizeof(*packet));
+    const struct http_field *field;
 
     (void)state;
     assert_non_null(packet);
     parse_all_ways(packet, NGINX);
-    assert_int_equal(find(packet, "X_REAL_IP", 0)->name_id,
-                     HTTP_NAME_X_REAL_IP);
+    field = find(packet, "X_REAL_IP", 0);
+    must(field != NULL);
+    assert_int_equal(field->name_id, HTTP_NAME_X_REAL_IP);
     uwsgi_spell(packet->text, &packet->request, packet->fields);
     assert_value(packet, "X-REAL-IP", 0, "1");
     assert_value(packet, "X-OTHER", 0, "b_c");

@@ -71,10 +71,13 @@ static void take_file(struct desk *desk, const struct exchange_part *part)
         .msg_controllen = sizeof(control),
     };
     int from = board_worker(stage.board, 0)->file_in_fd;
+    struct cmsghdr *header;
     int fd;
 
     must(recvmsg(from, &message, MSG_DONTWAIT) == sizeof(note));
-    memcpy(&fd, CMSG_DATA(CMSG_FIRSTHDR(&message)), sizeof(fd));
+    header = CMSG_FIRSTHDR(&message);
+    must(header != NULL);
+    memcpy(&fd, CMSG_DATA(header), sizeof(fd));
     must(note.slot == desk->x->slot);
     must(desk->n + part->file_len < TEXT_MAX);
     must(pread(fd, stage.text + desk->n, part->file_len,
