@@ -156,6 +156,7 @@ static void take_forwarded(struct conn_set *set,
 static enum http_error ask_forwarded(struct conn_set *set, const struct conn *c,
                                      const char *head)
 {
+    const struct forwarded_config *config = &set->config->forwarded;
     struct forwarded_head where = {head, &set->request, set->fields};
     struct forwarded_peer peer = {
         .trusted = c->flags & CONN_TRUSTED,
@@ -165,10 +166,11 @@ static enum http_error ask_forwarded(struct conn_set *set, const struct conn *c,
     struct forwarded forwarded;
     enum http_error error;
 
-    /* Its connection ended before it was asked who it is: nobody. */
-    if (peer.is_ip && ip_parse(addr, &peer.ip) != 0)
+    /* The address may not be known: its connection had ended by then. */
+    if (config->client != FORWARDED_CLIENT_OFF && peer.is_ip &&
+        ip_parse(addr, &peer.ip) != 0)
         return HTTP_ERROR_NONE;
-    error = forwarded_read(&set->config->forwarded, &peer, &where, &forwarded);
+    error = forwarded_read(config, &peer, &where, &forwarded);
     if (!error)
         take_forwarded(set, &forwarded);
     return error;
