@@ -21,6 +21,10 @@
 /* Tokens are op:8 | slot:24 | generation:32; ops from here on are foreign. */
 #define CONN_TOKEN_FOREIGN 0x80ULL
 
+/* What workers may answer without an interpreter: see conn_local.h. */
+#define CONN_LOCAL_STATIC 0x01
+#define CONN_LOCAL_HEALTH 0x02
+
 /* A time of 0 means that there is no such limit, except keepalive_ms. */
 struct conn_config {
     struct http_limits limits;
@@ -32,6 +36,7 @@ struct conn_config {
     uint32_t linger_ms;         /* drain before a close, at most */
     uint32_t request_timeout_ms; /* for the interpreter's next sign of life */
     uint32_t connections_max;
+    uint32_t local; /* CONN_LOCAL_ bits that are on */
     bool access_log;
     enum proxy_mode proxy;
     struct trust proxy_allow; /* who may speak it */

@@ -110,19 +110,30 @@ static size_t say_keep_alive(char *page, size_t len)
     return len + to - from;
 }
 
+/* Nothing forbids another request on the connection. */
+static bool keeps(const struct conn_set *set, const struct conn *c,
+                  const struct http_request *request)
+{
+    return request->flags & HTTP_KEEP_ALIVE &&
+           !(c->flags & (CONN_CLOSE | CONN_EXPECT)) && !set->drain_until_ns &&
+           set->config->keepalive_ms != 0;
+}
+
+static bool has_body(const struct http_request *request)
+{
+    return request->content_length > 0 || request->flags & HTTP_CHUNKED;
+}
+
 /* Nothing is wrong with the peer, and all it said has been read. */
 static bool may_go_on(struct conn_set *set, const struct conn *c, int status,
                       const struct question *q)
 {
     if (status < 502 || status > 504 || !q->request ||
-        !(q->request->flags & HTTP_KEEP_ALIVE) ||
-        c->flags & (CONN_CLOSE | CONN_EXPECT) || set->drain_until_ns ||
-        set->config->keepalive_ms == 0)
+        !keeps(set, c, q->request))
         return false;
     if (c->x)
         return conn_job(set, c->x)->handed;
-    return q->request->content_length == 0 &&
-           !(q->request->flags & HTTP_CHUNKED);
+    return !has_body(q->request);
 }
 
 static void send_page(struct conn_set *set, struct conn *c, size_t len)
@@ -190,6 +201,38 @@ void conn_answer(struct conn_set *set, struct conn *c, int status,
     struct question q = question_of(set, c);
 
     answer(set, c, status, text, &q);
+}
+
+void conn_reply(struct conn_set *set, struct conn *c, const char *head,
+                const struct conn_reply *reply)
+{
+    struct question q = {&set->request, head, set->fields};
+    struct access_entry entry = {.status = reply->status};
+    struct bytes body = reply->body;
+    struct http_reply what = {reply->status, reply->fields, reply->length,
+                              date_now(set), false};
+    size_t len;
+
+    conn_block_get(set, &c->page,
+                   HTTP_REPLY_HEAD_MAX + reply->fields.n + body.n, false);
+    if (!c->page.at) {
+        conn_close(set, c);
+        return;
+    }
+    if (has_body(&set->request) || !keeps(set, c, &set->request))
+        c->flags |= CONN_CLOSE;
+    what.keep_alive = !(c->flags & CONN_CLOSE);
+    len = http_reply_head(c->page.at, &what);
+    if (set->request.method_id != HTTP_METHOD_HEAD && body.n > 0) {
+        memcpy(c->page.at + len, body.p, body.n);
+        len += body.n;
+    }
+    if (set->request.method_id != HTTP_METHOD_HEAD)
+        entry.bytes = reply->length;
+    entry.duration_ns = set->now_ns - c->arrived_ns;
+    add_line(set, c, &q, &entry);
+    conn_count_status(set, reply->status);
+    send_page(set, c, len);
 }
 
 void conn_answered(struct conn_set *set, struct conn *c)

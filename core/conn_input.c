@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "conn_steps.h"
+#include "conn_local.h"
 
 #include <string.h>
 
@@ -127,6 +127,8 @@ static size_t on_head(struct conn_set *set, struct conn *c, struct bytes data)
         conn_refuse(set, c, HTTP_ERROR_BODY_LIMIT, data.p);
         return data.n;
     }
+    if (unlikely(conn_has_local(set)) && conn_local(set, c, data.p))
+        return c->flags & CONN_DISCARD ? data.n : head_len;
     if (unlikely(!exchange_fill(set, c, data.p, edged))) {
         conn_shed(set, c, data.p);
         return head_len;

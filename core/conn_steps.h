@@ -99,6 +99,17 @@ void conn_files_drop(struct conn_set *set, struct conn_job *job);
 void conn_answer(struct conn_set *set, struct conn *c, int status,
                  const char *text);
 void conn_answered(struct conn_set *set, struct conn *c);
+/* A response of the worker's own to the request in set->request, which has no
+ * exchange yet. Keeps the connection alive if the request may and has no body.
+ * What follows the body, up to length, is the caller's to send. */
+struct conn_reply {
+    int status;
+    struct bytes fields; /* whole lines, each with its CRLF */
+    struct bytes body;   /* copied; left out for HEAD */
+    uint64_t length;     /* Content-Length; body.n, or more */
+};
+void conn_reply(struct conn_set *set, struct conn *c, const char *head,
+                const struct conn_reply *reply);
 /* With an exchange, or for the request in set->request with this head. */
 void conn_refuse(struct conn_set *set, struct conn *c, enum http_error error,
                  const char *head);

@@ -182,6 +182,20 @@ void http_date(char text[HTTP_DATE_LEN], time_t when);
 int http_error_response(char *out, size_t room, int status, struct bytes extra,
                         struct bytes message, const char date[HTTP_DATE_LEN]);
 
+/* The head of a response of the server's own. */
+struct http_reply {
+    int status;
+    struct bytes fields; /* whole lines, each with its CRLF */
+    uint64_t length;     /* Content-Length, but with 1xx, 204 and 304 */
+    const char *date;    /* HTTP_DATE_LEN characters */
+    bool keep_alive;
+};
+
+/* What all of it takes at most, without fields. */
+#define HTTP_REPLY_HEAD_MAX 256
+/* Returns its length; out has HTTP_REPLY_HEAD_MAX and room for the fields. */
+size_t http_reply_head(char *out, const struct http_reply *reply);
+
 /*
  * Which scanner http_parse uses: "avx2", "sse4.2" or "scalar"; chosen at
  * start by what the CPU has. http_scan_use() forces one (for tests, before any

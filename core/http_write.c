@@ -225,3 +225,26 @@ int http_error_response(char *out, size_t room, int status, struct bytes extra,
     put_page(&head, reason, message);
     return head.n <= room ? (int)head.n : -ENOSPC;
 }
+
+size_t http_reply_head(char *out, const struct http_reply *reply)
+{
+    struct out head = {out, HTTP_REPLY_HEAD_MAX + reply->fields.n, 0};
+
+    put_text(&head, "HTTP/1.1 ");
+    put_number(&head, (size_t)reply->status);
+    put_text(&head, " ");
+    put_text(&head, http_reason(reply->status));
+    put_text(&head, "\r\nServer: gcorn\r\nDate: ");
+    put(&head, (struct bytes){reply->date, HTTP_DATE_LEN});
+    put_text(&head, reply->keep_alive ? "\r\nConnection: keep-alive\r\n"
+                                      : "\r\nConnection: close\r\n");
+    put(&head, reply->fields);
+    if (reply->status >= 200 && reply->status != 204 && reply->status != 304) {
+        put_text(&head, "Content-Length: ");
+        put_number(&head, reply->length);
+        put_text(&head, "\r\n");
+    }
+    put_text(&head, "\r\n");
+    must(head.n <= head.room);
+    return head.n;
+}

@@ -117,6 +117,33 @@ static void test_no_message(void **state)
     assert_non_null(strstr(out, "</h1>\n    \n  </body>"));
 }
 
+/* Every registered status fits, and only those with content have a length. */
+static void test_reply_head(void **state)
+{
+    char date[HTTP_DATE_LEN];
+    char out[HTTP_REPLY_HEAD_MAX + 6];
+    struct http_reply reply = {200, BYTES("A:b\r\n"), UINT64_MAX, date, true};
+    size_t n;
+
+    (void)state;
+    http_date(date, 784111777);
+    n = http_reply_head(out, &reply);
+    out[n] = '\0';
+    assert_string_equal(out, "HTTP/1.1 200 OK\r\nServer: gcorn\r\n"
+                             "Date: Sun, 06 Nov 1994 08:49:37 GMT\r\n"
+                             "Connection: keep-alive\r\nA:b\r\n"
+                             "Content-Length: 18446744073709551615\r\n\r\n");
+    reply.keep_alive = false;
+    for (reply.status = 100; reply.status < 600; reply.status++) {
+        n = http_reply_head(out, &reply);
+        out[n] = '\0';
+        assert_non_null(strstr(out, "\r\nConnection: close\r\n"));
+        assert_int_equal(strstr(out, "Content-Length") != NULL,
+                         reply.status >= 200 && reply.status != 204 &&
+                             reply.status != 304);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -124,6 +151,7 @@ int main(void)
         cmocka_unit_test(test_reason),
         cmocka_unit_test(test_error_response),
         cmocka_unit_test(test_no_message),
+        cmocka_unit_test(test_reply_head),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
