@@ -164,10 +164,11 @@ static int flag_take(struct parser *parser, const char *word)
     if (err < 0)
         return err;
     row = config_row(setting);
-    if (row->kind == CONFIG_BOOL || row->kind == CONFIG_ACTION) {
+    if (row->kind == CONFIG_BOOL || row->kind == CONFIG_OFF ||
+        row->kind == CONFIG_ACTION) {
         if (flag.value != NULL)
             return fail_flag(parser, row, flag.value);
-        flag.value = "true";
+        flag.value = row->kind == CONFIG_OFF ? "false" : "true";
     } else if (flag.value == NULL && row->kind == CONFIG_MODE) {
         flag.value = mode_take(parser, row);
     } else if (flag.value == NULL) {

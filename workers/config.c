@@ -2,6 +2,7 @@
 #include "config.h"
 
 #include "cmdline.h"
+#include "core/log.h"
 #include "config_rule.h"
 
 #include <stdarg.h>
@@ -10,14 +11,15 @@
 #include <strings.h>
 
 static const struct config_row rows[CONFIG_SETTINGS] = {
-#define SETTING(name, kind, flags, metavar, value, rule, help)                 \
-    [CONFIG_AT_##                                                              \
-        name] = {#name, CONFIG_##kind, flags, metavar, value, rule, help},
+#define SETTING(name, kind, status, flags, metavar, value, rule, help)         \
+    [CONFIG_AT_##name] = {#name, CONFIG_##kind, CONFIG_##status,               \
+                          flags, metavar,       value,                         \
+                          rule,  help},
 #include "workers/settings.def"
 };
 
 static const size_t offsets[CONFIG_SETTINGS] = {
-#define SETTING(name, kind, flags, metavar, value, rule, help)                 \
+#define SETTING(name, kind, status, flags, metavar, value, rule, help)         \
     [CONFIG_AT_##name] = offsetof(struct config, name),
 #include "workers/settings.def"
 };
@@ -160,14 +162,22 @@ static int value_set(struct config *config, enum config_setting setting,
     case CONFIG_OCTAL:
         return number_parse(&rows[setting], text, source, error, value);
     case CONFIG_BOOL:
+    case CONFIG_OFF:
     case CONFIG_ACTION:
         return bool_parse(text, error, value);
     case CONFIG_STRING:
+    case CONFIG_TEXT:
+    case CONFIG_COMMAS:
+    case CONFIG_DICT:
     case CONFIG_MODE:
+    case CONFIG_OBJECT:
         return string_set(value, text, error);
     case CONFIG_LIST:
         if (config->source[setting] != source)
             list_done(value);
+        /* A default that is no value: the list is empty. */
+        if (source == CONFIG_FROM_DEFAULT && text[0] == '\0')
+            return 0;
         return list_add(value, text, error);
     }
     return -EINVAL;
@@ -228,9 +238,60 @@ static int environment_set(struct config *config,
     return err;
 }
 
+bool config_is_given(const struct config *config, enum config_setting setting)
+{
+    const struct config_row *row = &rows[setting];
+    const void *value = config_value(config, setting);
+    const struct config_list *list = value;
+
+    if (config->source[setting] == CONFIG_FROM_DEFAULT)
+        return false;
+    switch (row->kind) {
+    case CONFIG_INT:
+    case CONFIG_OCTAL:
+        return *(const uint64_t *)value != strtoull(row->value, NULL, 0);
+    case CONFIG_BOOL:
+    case CONFIG_OFF:
+        return *(const bool *)value != (strcmp(row->value, "true") == 0);
+    case CONFIG_STRING:
+    case CONFIG_TEXT:
+    case CONFIG_COMMAS:
+    case CONFIG_DICT:
+    case CONFIG_MODE:
+    case CONFIG_OBJECT:
+        return strcmp(*(char *const *)value, row->value) != 0;
+    case CONFIG_LIST:
+        return list->count > 0;
+    case CONFIG_ACTION:
+        return false;
+    }
+    return false;
+}
+
+static int config_refuse(const struct config *config,
+                         struct config_error *error)
+{
+    for (uint32_t i = 0; i < CONFIG_SETTINGS; i++) {
+        if (rows[i].status == CONFIG_REFUSED && config_is_given(config, i))
+            return config_fail(error, 1, "%s: %s", rows[i].name, rows[i].help);
+    }
+    return 0;
+}
+
+void config_log_ignored(const struct config *config)
+{
+    for (uint32_t i = 0; i < CONFIG_SETTINGS; i++) {
+        if (rows[i].status == CONFIG_IGNORED && config_is_given(config, i))
+            log_warning("Setting %s has no effect: %s", rows[i].name,
+                        rows[i].help);
+    }
+}
+
 /* What depends on several settings, once all are known. */
 static int config_settle(struct config *config, struct config_error *error)
 {
+    if (config_refuse(config, error) < 0)
+        return -EINVAL;
     if (config->threads == 0)
         config->threads = 1;
     if (config->threads > 1 && strcmp(config->worker_class, "sync") == 0)
@@ -255,12 +316,20 @@ int config_load(struct config *config, const struct config_input *input,
     return err;
 }
 
+/* The field is a string of its own. */
+static bool kind_is_text(enum config_kind kind)
+{
+    return kind == CONFIG_STRING || kind == CONFIG_TEXT ||
+           kind == CONFIG_COMMAS || kind == CONFIG_DICT ||
+           kind == CONFIG_MODE || kind == CONFIG_OBJECT;
+}
+
 void config_done(struct config *config)
 {
     for (uint32_t i = 0; i < CONFIG_SETTINGS; i++) {
         if (rows[i].kind == CONFIG_LIST)
             list_done(value_at(config, i));
-        if (rows[i].kind == CONFIG_STRING || rows[i].kind == CONFIG_MODE)
+        else if (kind_is_text(rows[i].kind))
             free(*(char **)value_at(config, i));
     }
     memset(config, 0, sizeof(*config));

@@ -19,12 +19,17 @@ struct config_list {
     size_t count;
 };
 
-/* INT and OCTAL are numbers, an empty STRING or MODE is "not given". */
+/* INT and OCTAL are numbers, an empty text is "not given". */
 #define CONFIG_FIELD_INT uint64_t
 #define CONFIG_FIELD_OCTAL uint64_t
 #define CONFIG_FIELD_BOOL bool
 #define CONFIG_FIELD_STRING char *
+#define CONFIG_FIELD_OFF bool
+#define CONFIG_FIELD_TEXT char *
+#define CONFIG_FIELD_COMMAS char *
+#define CONFIG_FIELD_DICT char *
 #define CONFIG_FIELD_MODE char *
+#define CONFIG_FIELD_OBJECT char *
 #define CONFIG_FIELD_LIST struct config_list
 #define CONFIG_FIELD_ACTION bool
 
@@ -32,14 +37,27 @@ enum config_kind {
     CONFIG_INT,
     CONFIG_OCTAL,
     CONFIG_BOOL,
+    CONFIG_OFF,
     CONFIG_STRING,
+    CONFIG_TEXT,
+    CONFIG_COMMAS,
+    CONFIG_DICT,
     CONFIG_MODE,
+    CONFIG_OBJECT,
     CONFIG_LIST,
     CONFIG_ACTION,
 };
 
+/* What a setting does here: see settings.def. */
+enum config_status {
+    CONFIG_DONE,
+    CONFIG_IGNORED,
+    CONFIG_REFUSED,
+};
+
 enum config_setting {
-#define SETTING(name, kind, flags, metavar, value, rule, help) CONFIG_AT_##name,
+#define SETTING(name, kind, status, flags, metavar, value, rule, help)         \
+    CONFIG_AT_##name,
 #include "workers/settings.def"
     CONFIG_SETTINGS,
 };
@@ -54,7 +72,7 @@ enum config_source {
 };
 
 struct config {
-#define SETTING(name, kind, flags, metavar, value, rule, help)                 \
+#define SETTING(name, kind, status, flags, metavar, value, rule, help)         \
     CONFIG_FIELD_##kind name;
 #include "workers/settings.def"
     enum config_source source[CONFIG_SETTINGS];
@@ -103,6 +121,7 @@ int config_fail(struct config_error *error, int exit_code, const char *fmt, ...)
 struct config_row {
     const char *name;
     enum config_kind kind;
+    enum config_status status;
     const char *flags;
     const char *metavar;
     const char *value;
@@ -118,6 +137,12 @@ void config_flags_name(const struct config_row *row, char out[64]);
 /* Where the value lies; its type is that of the row's kind. */
 const void *config_value(const struct config *config,
                          enum config_setting setting);
+
+/* True when the value is not the default of the table. */
+bool config_is_given(const struct config *config, enum config_setting setting);
+
+/* Says in the log which settings were given that have no effect. */
+void config_log_ignored(const struct config *config);
 
 /* The values: for --print-config; lists in Python's form, "" is None. */
 void config_print(const struct config *config, FILE *to);

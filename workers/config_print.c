@@ -2,6 +2,9 @@
 /* The settings as text: --help, --print-config and the table of README.md. */
 #include "config.h"
 
+#include "owner.h"
+
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -16,25 +19,98 @@ static void print_list(const struct config_list *list, FILE *to)
     fputc(']', to);
 }
 
+/* "a, b" as ['a', 'b']. */
+static void print_commas(const char *text, FILE *to)
+{
+    const char *before = "";
+
+    fputc('[', to);
+    while (*text != '\0') {
+        int len;
+
+        text += strspn(text, ", ");
+        len = (int)strcspn(text, ",");
+        if (len > 0)
+            fprintf(to, "%s'%.*s'", before, len, text);
+        before = ", ";
+        text += len;
+    }
+    fputc(']', to);
+}
+
+/* Lines KEY=VALUE as {'KEY': 'VALUE'}. */
+static void print_dict(const char *text, FILE *to)
+{
+    const char *before = "";
+
+    fputc('{', to);
+    while (*text != '\0') {
+        int key = (int)strcspn(text, "=\n");
+        const char *value = text + key + (text[key] == '=' ? 1 : 0);
+        int len = (int)strcspn(value, "\n");
+
+        fprintf(to, "%s'%.*s': '%.*s'", before, key, text, len, value);
+        before = ", ";
+        text = value + len + (value[len] == '\n' ? 1 : 0);
+    }
+    fputc('}', to);
+}
+
+/* What Gunicorn makes of these is a number, or the whole path. */
+static bool print_resolved(enum config_setting setting, const char *text,
+                           FILE *to)
+{
+    struct owner owner = {0, 0};
+    char cwd[PATH_MAX] = "";
+
+    if (setting == CONFIG_AT_user && owner_find(&owner, text, "") == 0)
+        return fprintf(to, "%u", (unsigned)owner.uid) > 0;
+    if (setting == CONFIG_AT_group && owner_find(&owner, "", text) == 0)
+        return fprintf(to, "%u", (unsigned)owner.gid) > 0;
+    if (setting != CONFIG_AT_chdir ||
+        realpath(text[0] != '\0' ? text : ".", cwd) == NULL)
+        return false;
+    return fputs(cwd, to) >= 0;
+}
+
+static void print_text(enum config_setting setting, const char *text, FILE *to)
+{
+    enum config_kind kind = config_row(setting)->kind;
+
+    if (print_resolved(setting, text, to))
+        return;
+    if (kind == CONFIG_COMMAS)
+        print_commas(text, to);
+    else if (kind == CONFIG_DICT)
+        print_dict(text, to);
+    else
+        fputs(text[0] != '\0' || kind == CONFIG_TEXT ? text : "None", to);
+}
+
 static void print_value(const struct config *config,
                         enum config_setting setting, FILE *to)
 {
     const void *value = config_value(config, setting);
-    const char *text;
 
     switch (config_row(setting)->kind) {
     case CONFIG_INT:
     case CONFIG_OCTAL:
         fprintf(to, "%llu", (unsigned long long)*(const uint64_t *)value);
         break;
+    case CONFIG_OFF:
+        fputs(*(const bool *)value ? "None" : "False", to);
+        break;
     case CONFIG_BOOL:
     case CONFIG_ACTION:
         fputs(*(const bool *)value ? "True" : "False", to);
         break;
     case CONFIG_STRING:
+    case CONFIG_TEXT:
+    case CONFIG_COMMAS:
+    case CONFIG_DICT:
     case CONFIG_MODE:
-        text = *(char *const *)value;
-        fputs(text[0] != '\0' ? text : "None", to);
+    case CONFIG_OBJECT:
+        print_text(setting, *(char *const *)value, to);
         break;
     case CONFIG_LIST:
         print_list(value, to);
@@ -112,6 +188,19 @@ static int print_wrapped(const char *text, int column, FILE *to)
     return column;
 }
 
+static const char *status_text(const struct config_row *row)
+{
+    switch (row->status) {
+    case CONFIG_DONE:
+        return "";
+    case CONFIG_IGNORED:
+        return "No effect. ";
+    case CONFIG_REFUSED:
+        return "Refused. ";
+    }
+    return "";
+}
+
 static void help_row(enum config_setting setting, FILE *to)
 {
     const struct config_row *row = config_row(setting);
@@ -126,8 +215,10 @@ static void help_row(enum config_setting setting, FILE *to)
         column = newline(to);
     else
         column += fprintf(to, "%*s", HELP_COLUMN - column, "");
+    column = print_wrapped(status_text(row), column, to);
     column = print_wrapped(row->help, column, to);
     if (row->kind != CONFIG_ACTION && row->kind != CONFIG_BOOL &&
+        row->kind != CONFIG_OFF && row->status == CONFIG_DONE &&
         row->value[0] != '\0' && strlen(row->value) + 4 < sizeof(ending)) {
         snprintf(ending, sizeof(ending), "[%s]", row->value);
         print_wrapped(ending, column, to);
@@ -151,16 +242,19 @@ void config_print_help(FILE *to)
           "they stay unambiguous. Defaults are in\nbrackets.\n",
           to);
 #define SECTION(title) help_section(title, to);
-#define SETTING(name, kind, flags, metavar, value, rule, help)                 \
+#define SETTING(name, kind, status, flags, metavar, value, rule, help)         \
     help_row(CONFIG_AT_##name, to);
 #include "workers/settings.def"
 }
 
-/* A bar would end the table's cell. */
+/* A bar or a new line would end the table's cell. */
 static void print_cell(const char *text, FILE *to)
 {
-    for (; *text != '\0'; text++)
-        fprintf(to, *text == '|' ? "\\%c" : "%c", *text);
+    for (; *text != '\0'; text++) {
+        if (*text == '|')
+            fputc('\\', to);
+        fputc(*text == '\n' ? ' ' : *text, to);
+    }
 }
 
 static void table_flags(const struct config_row *row, FILE *to)
@@ -187,12 +281,14 @@ static void table_row(enum config_setting setting, FILE *to)
     fprintf(to, "| `%s` | ", row->name);
     table_flags(row, to);
     fputs(" | ", to);
-    if (row->value[0] != '\0' && row->kind != CONFIG_BOOL) {
+    if (row->value[0] != '\0' && row->kind != CONFIG_BOOL &&
+        row->kind != CONFIG_OFF && row->kind != CONFIG_OBJECT) {
         fputc('`', to);
         print_cell(row->value, to);
         fputc('`', to);
     }
     fputs(" | ", to);
+    fputs(status_text(row), to);
     print_cell(row->help, to);
     fputs(" |\n", to);
 }
@@ -207,7 +303,7 @@ void config_print_table(FILE *to)
 {
     fputs("| setting | flags | default | |\n|---|---|---|---|\n", to);
 #define SECTION(title) table_section(title, to);
-#define SETTING(name, kind, flags, metavar, value, rule, help)                 \
+#define SETTING(name, kind, status, flags, metavar, value, rule, help)         \
     table_row(CONFIG_AT_##name, to);
 #include "workers/settings.def"
 }

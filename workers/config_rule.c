@@ -12,6 +12,7 @@
 #include <string.h>
 #include <strings.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #define WORKERS_MAX (BOARD_WORKERS_MAX - 24) /* leaves room for TTIN */
 
@@ -159,4 +160,113 @@ int rule_protocol(const char *text, struct config_error *error)
     if (strcasecmp(text, "http") == 0 || strcasecmp(text, "uwsgi") == 0)
         return 0;
     return not_a_choice("--protocol", text, "http, uwsgi", error);
+}
+
+/* Gunicorn's validators of these raise, so the exit code is 1. */
+static int one_of(const char *text, const char *const *words, const char *what,
+                  struct config_error *error)
+{
+    for (; *words != NULL; words++) {
+        if (strcasecmp(text, *words) == 0)
+            return 0;
+    }
+    return config_fail(error, 1, "Invalid %s: %s", what, text);
+}
+
+int rule_asgi_loop(const char *text, struct config_error *error)
+{
+    static const char *const words[] = {"auto", "asyncio", "uvloop", NULL};
+
+    return one_of(text, words, "ASGI loop", error);
+}
+
+int rule_asgi_lifespan(const char *text, struct config_error *error)
+{
+    static const char *const words[] = {"auto", "on", "off", NULL};
+
+    return one_of(text, words, "ASGI lifespan", error);
+}
+
+int rule_http_parser(const char *text, struct config_error *error)
+{
+    static const char *const words[] = {"auto", "fast", "python", NULL};
+
+    return one_of(text, words, "http_parser", error);
+}
+
+int rule_http2_cleartext(const char *text, struct config_error *error)
+{
+    static const char *const words[] = {"off", "prior-knowledge", "upgrade",
+                                        "both", NULL};
+
+    return one_of(text, words, "http2_cleartext", error);
+}
+
+int rule_http_protocols(const char *text, struct config_error *error)
+{
+    const char *p = text;
+
+    while (*p != '\0') {
+        size_t len;
+
+        p += strspn(p, ", ");
+        len = strcspn(p, ", ");
+        if (len > 0 && (len != 2 || p[0] != 'h' || p[1] < '1' || p[1] > '3'))
+            return config_fail(error, 1,
+                               "Invalid protocol '%.*s'. Must be one of: h1, "
+                               "h2, h3",
+                               (int)len, p);
+        p += len;
+    }
+    return 0;
+}
+
+int rule_http2_streams(const char *text, struct config_error *error)
+{
+    if (strtoull(text, NULL, 0) >= 1)
+        return 0;
+    return config_fail(
+        error, 1, "HTTP/2 max concurrent streams must be at least 1: %s", text);
+}
+
+int rule_http2_window(const char *text, struct config_error *error)
+{
+    if (strtoull(text, NULL, 0) <= INT32_MAX)
+        return 0;
+    return config_fail(
+        error, 1, "HTTP/2 window size must be at most 2147483647: %s", text);
+}
+
+int rule_http2_frame(const char *text, struct config_error *error)
+{
+    unsigned long long size = strtoull(text, NULL, 0);
+
+    if (size >= 16384 && size <= 16777215)
+        return 0;
+    return config_fail(error, 1,
+                       "http2_max_frame_size must be between 16384 and "
+                       "16777215, got %s",
+                       text);
+}
+
+int rule_reload_engine(const char *text, struct config_error *error)
+{
+    static const char *const words[] = {"auto", "poll", "inotify", NULL};
+
+    return one_of(text, words, "reload_engine", error);
+}
+
+/* A pattern may fit nothing yet. */
+int rule_reload_file(const char *text, struct config_error *error)
+{
+    if (strpbrk(text, "*?[") != NULL || access(text, F_OK) == 0)
+        return 0;
+    return config_fail(error, 1, "File %s does not exists.", text);
+}
+
+int rule_env(const char *text, struct config_error *error)
+{
+    if (strchr(text, '=') != NULL)
+        return 0;
+    return config_fail(error, 1, "environment setting '%s' invalid", text);
 }

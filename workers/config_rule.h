@@ -22,4 +22,15 @@ int rule_proxy_headers(const char *text, struct config_error *error);
 int rule_header_map(const char *text, struct config_error *error);
 int rule_proxy_protocol(const char *text, struct config_error *error);
 int rule_protocol(const char *text, struct config_error *error);
+int rule_asgi_loop(const char *text, struct config_error *error);
+int rule_asgi_lifespan(const char *text, struct config_error *error);
+int rule_http_parser(const char *text, struct config_error *error);
+int rule_http_protocols(const char *text, struct config_error *error);
+int rule_http2_cleartext(const char *text, struct config_error *error);
+int rule_http2_streams(const char *text, struct config_error *error);
+int rule_http2_window(const char *text, struct config_error *error);
+int rule_http2_frame(const char *text, struct config_error *error);
+int rule_reload_engine(const char *text, struct config_error *error);
+int rule_reload_file(const char *text, struct config_error *error);
+int rule_env(const char *text, struct config_error *error);
 #endif

@@ -252,6 +252,7 @@ static void log_start(const struct master *master)
     }
     log_info("Listening at: %s (%d)", urls, (int)getpid());
     log_info("Using worker: %s", master->config->worker_class);
+    config_log_ignored(master->config);
     placement_log(&master->placement, master->config->autotune);
 }
 

@@ -153,10 +153,15 @@ static int value_set(struct master *master, enum config_setting setting)
                  (unsigned long long)*(const uint64_t *)value);
         return board_set(master->board, row->name, number);
     case CONFIG_BOOL:
+    case CONFIG_OFF:
         return board_set(master->board, row->name,
                          *(const bool *)value ? "1" : "0");
     case CONFIG_STRING:
+    case CONFIG_TEXT:
+    case CONFIG_COMMAS:
+    case CONFIG_DICT:
     case CONFIG_MODE:
+    case CONFIG_OBJECT:
         return board_set(master->board, row->name, *(char *const *)value);
     case CONFIG_LIST:
         for (size_t i = 0; i < list->count && err == 0; i++)

@@ -294,6 +294,41 @@ static void an_open_quote_is_refused(void **state)
     unload(&load);
 }
 
+/* Every setting of Gunicorn is known; what is not there says what to do. */
+static void refused_settings_say_what_to_use(void **state)
+{
+    (void)state;
+    FAIL(1,
+         "certfile: TLS is not supported yet: terminate it in front, for "
+         "example in nginx or HAProxy.",
+         "--certfile", "server.pem", "app");
+    FAIL(1,
+         "dirty_workers: There are no dirty arbiters: use a task queue such as "
+         "Celery or RQ.",
+         "--dirty-workers", "2", "app");
+    FAIL(1, "Invalid reload_engine: x", "--reload-engine", "x", "app");
+    FAIL(1, "Invalid protocol 'h9'. Must be one of: h1, h2, h3",
+         "--http-protocols", "h1,h9", "app");
+}
+
+/* The default of the table, said aloud, asks for nothing. */
+static void a_default_is_not_given(void **state)
+{
+    struct load load = {.input = {.argc = 0}};
+
+    (void)state;
+    LOAD(&load, "--dirty-workers", "0", "--http-protocols", "h1",
+         "--worker-tmp-dir", "/dev/shm", "--no-sendfile", "app");
+    assert_int_equal(load.result, 0);
+    assert_false(config_is_given(&load.config, CONFIG_AT_dirty_workers));
+    assert_false(config_is_given(&load.config, CONFIG_AT_http_protocols));
+    assert_false(config_is_given(&load.config, CONFIG_AT_backlog));
+    assert_true(config_is_given(&load.config, CONFIG_AT_worker_tmp_dir));
+    assert_true(config_is_given(&load.config, CONFIG_AT_sendfile));
+    assert_false(load.config.sendfile);
+    unload(&load);
+}
+
 static void every_flag_finds_its_own_row(void **state)
 {
     (void)state;
@@ -385,6 +420,8 @@ int main(void)
         cmocka_unit_test(config_errors_exit_1),
         cmocka_unit_test(environment_errors_exit_1),
         cmocka_unit_test(an_open_quote_is_refused),
+        cmocka_unit_test(refused_settings_say_what_to_use),
+        cmocka_unit_test(a_default_is_not_given),
         cmocka_unit_test(every_flag_finds_its_own_row),
         cmocka_unit_test(print_config_is_sorted_and_aligned),
         cmocka_unit_test(help_fits_a_terminal),
