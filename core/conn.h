@@ -37,6 +37,10 @@ struct conn_config {
     uint32_t request_timeout_ms; /* for the interpreter's next sign of life */
     uint32_t connections_max;
     uint32_t local; /* CONN_LOCAL_ bits that are on */
+    struct bytes health_path;
+    struct bytes ready_path;
+    uint32_t ready_window_ms; /* see health.h */
+    bool health_log;          /* they are in the access log, too */
     bool access_log;
     enum proxy_mode proxy;
     struct trust proxy_allow; /* who may speak it */

@@ -230,7 +230,8 @@ void conn_reply(struct conn_set *set, struct conn *c, const char *head,
     if (set->request.method_id != HTTP_METHOD_HEAD)
         entry.bytes = reply->length;
     entry.duration_ns = set->now_ns - c->arrived_ns;
-    add_line(set, c, &q, &entry);
+    if (!reply->quiet)
+        add_line(set, c, &q, &entry);
     conn_count_status(set, reply->status);
     send_page(set, c, len);
 }

@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 #include "conn_local.h"
 
+#include "conn_health.h"
+
 /* Asked in this order; the bit in config->local switches one on. */
 static const struct {
     uint32_t bit;
     conn_local_fn *answer;
 } kinds[] = {
-    {0, NULL}, /* never on */
+    {CONN_LOCAL_HEALTH, conn_health},
 };
 
 bool conn_local(struct conn_set *set, struct conn *c, const char *head)

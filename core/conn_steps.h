@@ -107,6 +107,7 @@ struct conn_reply {
     struct bytes fields; /* whole lines, each with its CRLF */
     struct bytes body;   /* copied; left out for HEAD */
     uint64_t length;     /* Content-Length; body.n, or more */
+    bool quiet;          /* not in the access log */
 };
 void conn_reply(struct conn_set *set, struct conn *c, const char *head,
                 const struct conn_reply *reply);

@@ -270,3 +270,14 @@ int rule_env(const char *text, struct config_error *error)
         return 0;
     return config_fail(error, 1, "environment setting '%s' invalid", text);
 }
+
+/* Paths are compared as they are sent. */
+int rule_own_path(const char *text, struct config_error *error)
+{
+    if (text[0] == '/' && strpbrk(text, "? #\t") == NULL)
+        return 0;
+    return config_fail(error, 1,
+                       "Invalid path: '%s' (it begins with / and has no "
+                       "blank, ? or #, as in /healthz)",
+                       text);
+}

@@ -95,6 +95,7 @@ void generation_settle(struct master *master)
     template_kill_overdue(master, &master->current);
     template_kill_overdue(master, &master->trial);
     template_kill_overdue(master, &master->retired);
+    atomic_store(&master->board->template_up, current->ready);
 }
 
 static void trial_give_up(struct master *master, const char *why)

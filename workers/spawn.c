@@ -145,6 +145,16 @@ static struct http_limits limits_of(const struct config *config)
     };
 }
 
+static void health_set(struct conn_config *conn, const struct config *config)
+{
+    conn->health_path = bytes_of(config->health_path);
+    conn->ready_path = bytes_of(config->ready_path);
+    conn->ready_window_ms = milliseconds(config->ready_window);
+    conn->health_log = config->health_log;
+    if (conn->health_path.n > 0 || conn->ready_path.n > 0)
+        conn->local |= CONN_LOCAL_HEALTH;
+}
+
 static void conn_config_fill(struct conn_config *conn,
                              const struct config *config)
 {
@@ -161,6 +171,7 @@ static void conn_config_fill(struct conn_config *conn,
         .access_log = config->accesslog[0] != '\0',
     };
     proxies_set(conn, config);
+    health_set(conn, config);
 }
 
 static enum ring_backend backend_of(const struct config *config)
