@@ -534,6 +534,17 @@ static int enable(struct uring *uring)
     return 0;
 }
 
+/*
+ * Entries are submitted in the order they lie in. Newer versions of liburing
+ * (2.9 does) set NO_SQARRAY unasked where the kernel has it (6.6): then there
+ * is no array, and the kernel takes entries in that order anyway.
+ */
+static void index_entries(struct uring *uring)
+{
+    for (uint32_t i = 0; uring->io.sq.array && i < uring->sq_entries; i++)
+        uring->io.sq.array[i] = i;
+}
+
 static int prepare(struct uring *uring, const struct ring_config *config)
 {
     int rc = check_features(uring);
@@ -543,8 +554,7 @@ static int prepare(struct uring *uring, const struct ring_config *config)
     uring->messages = calloc(uring->sq_entries + 1, sizeof(struct msghdr));
     if (uring->messages == NULL)
         return -ENOMEM;
-    for (uint32_t i = 0; i < uring->sq_entries; i++)
-        uring->io.sq.array[i] = i;
+    index_entries(uring);
     rc = map_buffers(uring, config);
     if (rc != 0)
         return rc;
