@@ -33,24 +33,26 @@ static void bind_cpus(const struct template_message *order)
 }
 
 /* The kernel reads one bit less than it is told. */
-static void prefer_node(int32_t node)
+static void prefer_node(const struct host *host, int32_t node)
 {
+    bool strict = strcmp(host_text(host, "numa"), "strict") == 0;
     uint64_t nodes[NODE_WORDS] = {0};
 
     if (node >= NODES_MAX)
         return;
     nodes[node / 64] = 1ULL << node % 64;
-    if (syscall(SYS_set_mempolicy, MPOL_PREFERRED, nodes, NODES_MAX + 1) < 0)
+    if (syscall(SYS_set_mempolicy, strict ? MPOL_BIND : MPOL_PREFERRED, nodes,
+                NODES_MAX + 1) < 0)
         log_warning("The interpreter's memory cannot be put on node %d: %s",
                     (int)node, strerror(errno));
 }
 
-static void place(const struct template_message *order)
+static void place(const struct host *host, const struct template_message *order)
 {
     if (order->pinned)
         bind_cpus(order);
     if (order->node >= 0)
-        prefer_node(order->node);
+        prefer_node(host, order->node);
 }
 
 static int load(struct host *host)
@@ -117,7 +119,7 @@ int interp_run(struct host *host, const struct template_message *order)
     int code;
 
     name_process(host, order->slot);
-    place(order);
+    place(host, order);
     log_info("Booting worker with pid: %d", (int)getpid());
     code = serve(host, order->slot);
     atomic_store(&self->exit_code, code);

@@ -33,6 +33,8 @@ int claim_open(struct claim *claim, const char *dir)
     int rc;
 
     claim->fd = -1;
+    if (!dir)
+        dir = getenv("GCORN_RUNTIME_DIR");
     rc = open_in(claim, dir ? dir : "/run/gcorn");
     if (rc == 0 || dir || !runtime)
         return rc;

@@ -26,9 +26,9 @@ struct claim {
 };
 
 /*
- * Opens the lock file in @dir; NULL: in /run/gcorn, or where that may not be
- * made in $XDG_RUNTIME_DIR/gcorn. Returns 0 or -errno; the master then goes
- * without claims.
+ * Opens the lock file in @dir; NULL: in $GCORN_RUNTIME_DIR if it is set, else
+ * in /run/gcorn, or where that may not be made in $XDG_RUNTIME_DIR/gcorn.
+ * Returns 0 or -errno; the master then goes without claims.
  */
 int claim_open(struct claim *claim, const char *dir);
 /* Drops what is held. */

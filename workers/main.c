@@ -53,6 +53,7 @@ static bool act(const struct config *config)
 
 static int run(struct config *config, const struct title *title)
 {
+    struct placement_need need = {0, 0};
     struct config_error error;
 
     if (config->wsgi_app[0] == '\0') {
@@ -61,7 +62,7 @@ static int run(struct config *config, const struct title *title)
     }
     if (config->print_config)
         config_print(config, stdout);
-    return master_run(config, title,
+    return master_run(config, title, &need,
                       config->print_config || config->check_config);
 }
 

@@ -253,7 +253,7 @@ static void log_start(const struct master *master)
     log_info("Listening at: %s (%d)", urls, (int)getpid());
     log_info("Using worker: %s", master->config->worker_class);
     config_log_ignored(master->config);
-    placement_log(&master->placement, master->config->autotune);
+    placement_log(&master->placement, master->config->autotune[0] != 0);
 }
 
 /* The number that a template's end of its socket gets: see spawn_template. */
@@ -293,7 +293,8 @@ static int prepare(struct master *master, struct config_error *error)
     if (!master->checks_only && config->pidfile[0] != '\0')
         err = pidfile_make(config->pidfile, error);
     if (err == 0)
-        err = placement_make(&master->placement, config, error);
+        err = placement_make(&master->placement, config, master->need,
+                             !master->checks_only, error);
     if (err == 0)
         err = shared_make(master, error);
     if (err < 0)
@@ -342,15 +343,17 @@ static void serve(struct master *master)
 }
 
 int master_run(struct config *config, const struct title *title,
-               bool checks_only)
+               const struct placement_need *need, bool checks_only)
 {
     struct config_error error = {.exit_code = 1, .text = ""};
     struct master master = {
         .config = config,
         .title = title,
+        .need = need,
         .name = config->proc_name[0] != '\0' ? config->proc_name
                                              : config->wsgi_app,
         .logs = {.error_fd = STDERR_FILENO, .access_fd = -1},
+        .placement = {.claim = {.fd = -1}},
         .checks_only = checks_only,
         .current = {.fd = -1},
         .trial = {.fd = -1},

@@ -76,6 +76,7 @@ struct master {
     const struct title *title;
     const char *name; /* in titles */
     struct board *board;
+    const struct placement_need *need;
     struct placement placement;
     struct pyhost host;
     struct owner owner;
@@ -108,10 +109,11 @@ struct master {
 
 /*
  * Serves until told to stop, or with checks_only loads the application once.
- * Returns the exit code.
+ * @need is what a worker takes, where that was measured. Returns the exit
+ * code.
  */
 int master_run(struct config *config, const struct title *title,
-               bool checks_only);
+               const struct placement_need *need, bool checks_only);
 
 /* 0 for the first failure, then 100 ms doubling up to 5 s. */
 uint64_t master_backoff_ns(uint32_t failures);

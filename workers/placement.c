@@ -3,7 +3,10 @@
 
 #include "core/board.h"
 #include "core/log.h"
+#include "topology/bind.h"
 #include "topology/cgroup.h"
+#include "topology/host.h"
+#include "topology/sysfile.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -11,72 +14,211 @@
 
 /* Room for TTIN beyond what is started: shared memory is made only once. */
 #define SPARE_SLOTS 8
+#define GROWTH 4
+/* Other masters start too: after so many lost races the cores are gone. */
+#define CLAIM_ATTEMPTS 32
 
-/* Others may have pinned themselves on the same CPUs, unseen. */
-static bool in_container(const struct cgroup_limits *limits)
+static void sight_take(struct placement_sight *sight)
 {
-    return limits->quota.value != 0 || limits->partial ||
-           access("/.dockerenv", F_OK) == 0 ||
-           access("/run/.containerenv", F_OK) == 0 ||
-           getenv("KUBERNETES_SERVICE_HOST") != NULL;
+    char text[CPUS_TEXT] = "";
+
+    memset(sight, 0, sizeof(*sight));
+    if (sysfile_text("", "/sys/devices/system/cpu/online", text, sizeof(text)))
+        cpus_parse(text, &sight->online);
+    bind_cpus_get(0, &sight->affinity);
+    if (cgroup_read("", &sight->limits) < 0)
+        memset(&sight->limits, 0, sizeof(sight->limits));
 }
 
-static void demand_make(struct plan_demand *demand, const struct config *config)
+static bool sight_equal(const struct placement_sight *a,
+                        const struct placement_sight *b)
 {
-    struct cgroup_limits limits;
+    const struct cgroup_limits *x = &a->limits, *y = &b->limits;
+
+    return cpus_equal(&a->online, &b->online) &&
+           cpus_equal(&a->affinity, &b->affinity) &&
+           cpus_equal(&x->cpuset, &y->cpuset) &&
+           x->cpuset_exclusive == y->cpuset_exclusive &&
+           x->quota.value == y->quota.value &&
+           x->memory_max.value == y->memory_max.value &&
+           x->memory_high.value == y->memory_high.value;
+}
+
+static void demand_make(const struct placement *placement,
+                        const struct config *config, struct plan_demand *demand)
+{
+    struct host host;
 
     plan_demand_init(demand);
     demand->workers = (uint32_t)config->workers;
+    if (placement->need.worker_bytes > 0)
+        demand->worker_bytes = placement->need.worker_bytes;
+    demand->shared_bytes = placement->need.shared_bytes;
     must(plan_pin_parse(config->pin, &demand->pin) == 0);
-    if (cgroup_read("", &limits) < 0)
-        return;
-    plan_demand_limit(demand, &limits);
-    demand->container = in_container(&limits);
+    plan_demand_limit(demand, &placement->sight.limits);
+    host_read("", &host);
+    demand->container = host.container;
 }
 
-/* The plan has workers in order: a longer one starts like a shorter one. */
-static int widen(struct placement *placement, struct plan_demand *demand)
+static int machine_look(struct machine **ret_machine)
 {
-    uint32_t most = placement->workers;
+    struct machine_source source = {NULL, NULL, NULL};
 
-    if (placement->plan->n_cpu > most)
-        most = placement->plan->n_cpu;
-    placement->slots = most + SPARE_SLOTS;
-    if (placement->slots > BOARD_WORKERS_MAX)
-        placement->slots = BOARD_WORKERS_MAX;
-    demand->workers = placement->slots;
-    return plan_make(placement->machine, demand, &placement->wide);
+    return machine_read(&source, ret_machine);
+}
+
+/* The CPUs that this plan binds to; none where it does not bind. */
+static void plan_wants(const struct plan *plan, const struct machine *machine,
+                       struct cpus *ret_cpus)
+{
+    *ret_cpus = (struct cpus){0};
+    if (plan->pin != PLAN_PIN_OFF)
+        plan_cpus(plan, machine, ret_cpus);
+}
+
+/*
+ * A plan on cores that nobody else has, which then are ours: planned around
+ * what others hold, and again when one was faster.
+ */
+static int plan_claim(struct placement *placement, struct machine *machine,
+                      struct plan_demand *demand, struct plan **ret_plan)
+{
+    struct cpus wants;
+    int err;
+
+    for (int i = 0; i < CLAIM_ATTEMPTS; i++) {
+        if (placement->claims)
+            claim_taken(&placement->claim, 0, &demand->taken);
+        err = plan_make(machine, demand, ret_plan);
+        if (err < 0 || !placement->claims)
+            return err;
+        plan_wants(*ret_plan, machine, &wants);
+        err = claim_take(&placement->claim, &wants);
+        if (err == 0)
+            placement->held = wants;
+        if (err != -EBUSY)
+            return 0; /* a file system without locks: do without claims */
+        plan_free(*ret_plan);
+    }
+    demand->pin = PLAN_PIN_OFF;
+    return plan_make(machine, demand, ret_plan);
+}
+
+static uint32_t workers_of(const struct plan *plan)
+{
+    if (plan->n_workers == 0)
+        return 1;
+    return plan->n_workers < BOARD_WORKERS_MAX ? plan->n_workers
+                                               : BOARD_WORKERS_MAX;
+}
+
+/* Limits can be raised later, up to the cores that are there. */
+static uint32_t slots_of(const struct plan *plan, const struct machine *machine)
+{
+    uint32_t most = workers_of(plan);
+    uint32_t grown = most * GROWTH + SPARE_SLOTS;
+
+    if (plan->n_cpu > most)
+        most = plan->n_cpu;
+    if (machine->n_cores > most)
+        most = machine->n_cores < grown ? machine->n_cores : grown;
+    most += SPARE_SLOTS;
+    return most < BOARD_WORKERS_MAX ? most : BOARD_WORKERS_MAX;
+}
+
+static void place_float(struct plan_place *place)
+{
+    *place = (struct plan_place){
+        .core = -1, .llc = -1, .node = -1, .memory_node = -1};
+}
+
+static bool is_held(const struct placement *placement,
+                    const struct plan_place *place)
+{
+    return place->core < 0 || !placement->claims ||
+           placement->plan->pin == PLAN_PIN_OFF ||
+           cpus_contain(&placement->held,
+                        &placement->machine->cores[place->core].usable);
+}
+
+/* The places as planned; those beyond the plan have to be opened first. */
+static void places_set(struct placement *placement)
+{
+    for (uint32_t i = 0; i < placement->slots; i++) {
+        struct plan_place *place = &placement->places[i];
+
+        *place = i < placement->plan->n_workers ? placement->plan->places[i]
+                                                : placement->wide->places[i];
+        /* The wide plan decides about binding for more workers than there
+         * are: what the plan in force says counts. */
+        if (placement->plan->pin == PLAN_PIN_OFF) {
+            place->worker_cpus = (struct cpus){0};
+            place->interp_cpus = (struct cpus){0};
+        }
+    }
+}
+
+/*
+ * Plans for the machine as it is seen now. The plan has workers in order: a
+ * longer one starts like a shorter one.
+ */
+static int make(struct placement *placement, const struct config *config)
+{
+    struct plan_demand demand;
+    int err = machine_look(&placement->machine);
+
+    if (err < 0)
+        return err;
+    demand_make(placement, config, &demand);
+    err = plan_claim(placement, placement->machine, &demand, &placement->plan);
+    if (err < 0)
+        return err;
+    placement->workers = workers_of(placement->plan);
+    if (placement->slots == 0)
+        placement->slots = slots_of(placement->plan, placement->machine);
+    if (placement->workers > placement->slots)
+        placement->workers = placement->slots;
+    demand.workers = placement->slots;
+    return plan_make(placement->machine, &demand, &placement->wide);
+}
+
+static void claims_open(struct placement *placement)
+{
+    int err = claim_open(&placement->claim, NULL);
+
+    placement->claims = err == 0;
+    if (err < 0)
+        log_info("Cores are not shared out with other gcorn masters: no lock "
+                 "file in /run/gcorn: %s",
+                 strerror(-err));
 }
 
 int placement_make(struct placement *placement, const struct config *config,
+                   const struct placement_need *need, bool claims,
                    struct config_error *error)
 {
-    struct machine_source source = {NULL, NULL, NULL};
-    struct plan_demand demand;
     int err;
 
     memset(placement, 0, sizeof(*placement));
-    err = machine_read(&source, &placement->machine);
-    if (err < 0)
-        return config_fail(error, 1, "Can't read this machine: %s",
-                           strerror(-err));
-    demand_make(&demand, config);
-    err = plan_make(placement->machine, &demand, &placement->plan);
+    placement->claim.fd = -1;
+    placement->need = *need;
+    sight_take(&placement->sight);
+    if (claims && strcmp(config->pin, "off") != 0)
+        claims_open(placement);
+    err = make(placement, config);
     if (err == 0) {
-        placement->workers = placement->plan->n_workers;
-        if (placement->workers == 0)
-            placement->workers = 1;
-        if (placement->workers > BOARD_WORKERS_MAX)
-            placement->workers = BOARD_WORKERS_MAX;
-        err = widen(placement, &demand);
+        placement->places = calloc(placement->slots,
+                                   sizeof(*placement->places));
+        err = placement->places == NULL ? -ENOMEM : 0;
     }
     if (err < 0)
         return config_fail(error, 1, "Can't make a plan for this machine: %s",
                            strerror(-err));
+    places_set(placement);
     return 0;
 }
 
-void placement_done(struct placement *placement)
+static void plans_free(struct placement *placement)
 {
     if (placement->wide != NULL)
         plan_free(placement->wide);
@@ -84,16 +226,85 @@ void placement_done(struct placement *placement)
         plan_free(placement->plan);
     if (placement->machine != NULL)
         machine_free(placement->machine);
+}
+
+void placement_done(struct placement *placement)
+{
+    plans_free(placement);
+    free(placement->places);
+    if (placement->claim.fd >= 0)
+        claim_close(&placement->claim);
     memset(placement, 0, sizeof(*placement));
+    placement->claim.fd = -1;
+}
+
+int placement_replan(struct placement *placement, const struct config *config,
+                     bool force)
+{
+    struct placement_sight sight;
+    struct placement next = *placement;
+    struct cpus given;
+    int err;
+
+    sight_take(&sight);
+    if (!force && sight_equal(&sight, &placement->sight))
+        return 0;
+    next.sight = sight;
+    next.machine = NULL;
+    next.plan = next.wide = NULL;
+    next.held = (struct cpus){0};
+    err = make(&next, config);
+    if (err < 0) {
+        cpus_remove(&next.held, &placement->held);
+        claim_drop(&placement->claim, &next.held);
+        plans_free(&next);
+        return err;
+    }
+    given = placement->held;
+    cpus_remove(&given, &next.held);
+    claim_drop(&placement->claim, &given);
+    plans_free(placement);
+    *placement = next;
+    places_set(placement);
+    return 1;
 }
 
 const struct plan_place *placement_of(const struct placement *placement,
                                       uint32_t slot)
 {
     must(slot < placement->slots);
-    if (slot < placement->plan->n_workers)
-        return &placement->plan->places[slot];
-    return &placement->wide->places[slot];
+    return &placement->places[slot];
+}
+
+void placement_open(struct placement *placement, uint32_t slot)
+{
+    struct plan_place *place = &placement->places[slot];
+    const struct cpus *wants;
+
+    if (is_held(placement, place))
+        return;
+    wants = &placement->machine->cores[place->core].usable;
+    if (claim_take(&placement->claim, wants) == 0) {
+        cpus_or(&placement->held, wants);
+        return;
+    }
+    log_info("Plan: worker %u floats: its core was taken by another gcorn",
+             slot);
+    place_float(place);
+}
+
+void placement_close(struct placement *placement, uint32_t slot)
+{
+    const struct plan_place *place = &placement->places[slot];
+    const struct cpus *has;
+
+    if (!placement->claims || place->core < 0)
+        return;
+    has = &placement->machine->cores[place->core].usable;
+    if (!cpus_contain(&placement->held, has))
+        return;
+    claim_drop(&placement->claim, has);
+    cpus_remove(&placement->held, has);
 }
 
 const uint16_t *placement_steal_order(const struct placement *placement,

@@ -70,8 +70,13 @@ static void place_worker(const struct master *master, uint32_t slot)
     if (err < 0)
         log_warning("Worker %u is not bound to its CPUs: %s", slot,
                     strerror(-err));
-    if (place->memory_node >= 0)
-        bind_memory(place->memory_node, false);
+    if (place->memory_node < 0)
+        return;
+    err = bind_memory(place->memory_node,
+                      strcmp(master->config->numa, "strict") == 0);
+    if (err < 0)
+        log_warning("The memory of worker %u is not put on node %d: %s", slot,
+                    place->memory_node, strerror(-err));
 }
 
 /* Unset, worker_connections does not limit: idle connections are cheap here. */

@@ -60,6 +60,7 @@ static void open_slot(struct master *master, uint32_t slot)
         return;
     }
     master->slots[slot].state = WORKER_SLOT_OPEN;
+    placement_open(&master->placement, slot);
     count_update(master);
 }
 
@@ -113,6 +114,7 @@ static void close_slot(struct master *master, uint32_t slot)
     for (uint32_t i = 0; i < master->listener_count; i++)
         listener_close_slot(&master->listeners[i], slot);
     master->slots[slot] = (struct worker_slot){.state = WORKER_SLOT_EMPTY};
+    placement_close(&master->placement, slot);
     atomic_store(&board_worker(master->board, slot)->state, BOARD_WORKER_EMPTY);
     count_update(master);
     if (count_retiring(master) == 0) {

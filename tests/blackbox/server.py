@@ -144,6 +144,8 @@ class Server:
         if sys.prefix != sys.base_prefix:
             env["VIRTUAL_ENV"] = sys.prefix
         env["PROBE_TRACE"] = str(self.trace_file)
+        # Servers of tests that run side by side do not share out cores.
+        env["GCORN_RUNTIME_DIR"] = str(self.directory)
         env["PYTHONDONTWRITEBYTECODE"] = "1"
         env.update(more or {})
         return {key: value for key, value in env.items() if value is not None}

@@ -1,0 +1,71 @@
+# SPDX-License-Identifier: MIT
+"""Cores: who gets which, and what several masters on one host do."""
+
+import os
+import signal
+
+import pytest
+
+from client import wait_until
+
+pytestmark = pytest.mark.gcorn
+CPUS = sorted(os.sched_getaffinity(0))
+
+
+def masks(server):
+    return [os.sched_getaffinity(p.pid) for p in server.workers()]
+
+
+def bound(server):
+    """The CPUs that its worker processes are bound to, when all are."""
+    def all_bound():
+        found = masks(server)
+        return found and all(mask != set(CPUS) for mask in found)
+
+    wait_until(all_bound, what="workers that are bound")
+    return set().union(*masks(server))
+
+
+@pytest.fixture
+def shared(tmp_path):
+    """An environment whose servers know of each other's cores."""
+    return {"GCORN_RUNTIME_DIR": str(tmp_path / "run")}
+
+
+@pytest.mark.skipif(len(CPUS) != 2, reason="this needs exactly two CPUs")
+def test_two_masters_share_the_cores_and_a_third_floats(start, shared):
+    first, second = (start("hello:app", "-w", "1", "--pin", "core",
+                           env=shared) for _ in range(2))
+    assert bound(first) & bound(second) == set()
+    third = start("hello:app", "--pin", "core", env=shared)
+    third.wait_log("other gcorn masters have left no core")
+    assert masks(third) == [set(CPUS)]
+    assert third.get("/").status == 200
+
+
+@pytest.mark.skipif(len(CPUS) < 2, reason="one CPU")
+def test_the_cores_of_a_dead_master_are_free(start, shared):
+    first = start("hello:app", "--pin", "core", env=shared)
+    taken = bound(first)
+    first.kill()
+    second = start("hello:app", "--pin", "core", env=shared)
+    assert bound(second) == taken
+
+
+@pytest.mark.skipif(len(CPUS) < 2, reason="one CPU")
+def test_a_worker_more_takes_a_core_if_there_is_one(start, shared):
+    first = start("hello:app", "-w", "1", "--pin", "core", env=shared)
+    had = bound(first)
+    first.signal(signal.SIGTTIN)
+    wait_until(lambda: len(masks(first)) == 2, what="the second worker")
+    assert len(bound(first)) == len(had) + 1
+    other = start("hello:app", "--pin", "core", env=shared)
+    assert len(CPUS) > 2 or masks(other) == [set(CPUS)]
+
+
+def test_without_a_place_for_locks_it_serves(start, tmp_path):
+    blocker = tmp_path / "file"
+    blocker.write_text("")
+    server = start("hello:app", env={"GCORN_RUNTIME_DIR": str(blocker / "x")})
+    server.wait_log("Cores are not shared out")
+    assert server.get("/").status == 200
