@@ -95,6 +95,16 @@ static void announce_serving(const struct host *host, struct board_interp *self)
     board_wake_master(host->board);
 }
 
+/* What is slow the first time is slow before there are clients. */
+static int warm_up(const struct host *host)
+{
+    const char *path = host_text(host, "warmup_url");
+
+    if (!*path)
+        return 0;
+    return loader_warm_up(&host->loader, host->application, path);
+}
+
 /* Returns the exit code. */
 static int serve(struct host *host, uint32_t slot)
 {
@@ -102,6 +112,8 @@ static int serve(struct host *host, uint32_t slot)
     struct wsgi *wsgi;
     int code = load(host);
 
+    if (code == 0)
+        code = warm_up(host);
     if (code)
         return code;
     wsgi = make_wsgi(host);

@@ -128,6 +128,25 @@ int loader_load(const struct loader *loader, const char *uri,
     return code;
 }
 
+int loader_warm_up(const struct loader *loader, PyObject *application,
+                   const char *path)
+{
+    owned PyObject *result = call(
+        loader, "warm_up_checked",
+        Py_BuildValue("(ON)", application, PyUnicode_DecodeFSDefault(path)));
+    PyObject *title;
+
+    if (!result) {
+        loader_log_exception(loader, "Exception in worker process");
+        return LOADER_BOOT_ERROR;
+    }
+    title = PyTuple_GetItem(result, 0);
+    if (PyUnicode_GetLength(title) == 0)
+        return 0;
+    log_text(PyUnicode_AsUTF8(title), PyTuple_GetItem(result, 1));
+    return LOADER_BOOT_ERROR;
+}
+
 static void call_plainly(const struct loader *loader, const char *name)
 {
     owned PyObject *result = call(loader, name, PyTuple_New(0));

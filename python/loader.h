@@ -26,6 +26,13 @@ int loader_init(struct loader *loader, const struct board *board);
 int loader_load(const struct loader *loader, const char *uri,
                 PyObject **ret_application);
 
+/*
+ * Asks a WSGI application for the path, as a client would. 0, or the exit
+ * code: it answered with a server error, or raised.
+ */
+int loader_warm_up(const struct loader *loader, PyObject *application,
+                   const char *path);
+
 /* Before forking: everything loaded so far is made cheap to share. */
 void loader_settle(const struct loader *loader);
 

@@ -173,6 +173,48 @@ def load(uri):
         return BOOT_ERROR, "Exception in worker process", describe(error)
 
 
+def warm_up(application, path):
+    """What a client's GET would do, before there are clients. Returns "", or
+    what was wrong with the answer."""
+    import io  # only here: both cost memory that few want to pay
+    import urllib.parse
+    path, _, query = path.partition("?")
+    statuses = []
+
+    def start_response(status, headers, exc_info=None):
+        statuses.append(status)
+        return lambda data: None
+
+    body = application({
+        "REQUEST_METHOD": "GET", "SCRIPT_NAME": "", "QUERY_STRING": query,
+        "PATH_INFO": urllib.parse.unquote(path, "latin-1"), "RAW_URI": path,
+        "SERVER_NAME": "localhost", "SERVER_PORT": "80",
+        "SERVER_PROTOCOL": "HTTP/1.1", "REMOTE_ADDR": "127.0.0.1",
+        "HTTP_HOST": "localhost", "HTTP_USER_AGENT": "gcorn-warm-up",
+        "wsgi.version": (1, 0), "wsgi.url_scheme": "http",
+        "wsgi.input": io.BytesIO(), "wsgi.errors": sys.stderr,
+        "wsgi.input_terminated": True, "wsgi.run_once": False,
+        "wsgi.multithread": False, "wsgi.multiprocess": True,
+    }, start_response)
+    try:
+        for _ in body:
+            pass
+    finally:
+        if hasattr(body, "close"):
+            body.close()
+    if not statuses:
+        return "start_response was not called"
+    return statuses[-1] if statuses[-1].startswith("5") else ""
+
+
+def warm_up_checked(application, path):
+    try:
+        wrong = warm_up(application, path)
+        return wrong and "Warm-up: GET %s was answered %s" % (path, wrong), ""
+    except BaseException as error:
+        return "Warm-up: GET %s failed" % path, describe(error)
+
+
 def run_threads(count, serve, stop):
     """Returns when all have ended: "", or the traceback of what ended them.
 

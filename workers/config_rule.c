@@ -281,3 +281,11 @@ int rule_own_path(const char *text, struct config_error *error)
                        "blank, ? or #, as in /healthz)",
                        text);
 }
+
+int rule_warmup_url(const char *text, struct config_error *error)
+{
+    if (text[0] == '/')
+        return 0;
+    return config_fail(
+        error, 1, "warmup_url is a path, such as /healthz, not '%s'", text);
+}

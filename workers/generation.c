@@ -16,6 +16,8 @@
 /* Deaths by signal in a row, with nothing served ever, before giving up. */
 #define BOOT_DEATHS_MAX 5
 #define QUIT_NS (2 * NS_PER_S)
+/* From the stacks' signal to the kill: time to write them to the log. */
+#define STACKS_NS NS_PER_S
 
 const struct template *generation_wanted(const struct master *master)
 {
@@ -30,7 +32,9 @@ static void template_start(struct master *master, struct template *template)
 
     template->ready = false;
     template->quitting = false;
+    template->late = false;
     template->kill_ns = 0;
+    template->started_ns = master->now;
     pid = spawn_template(master, &template->fd);
     if (pid < 0) {
         log_error("Can't start the template: %s", strerror(-pid));
@@ -72,14 +76,55 @@ static void template_kill_overdue(struct master *master,
     template->kill_ns = 0;
 }
 
-/* What was told to quit moves aside; an earlier one has had its time. */
-static void retire(struct master *master, struct template *template)
+/* Its stacks first: they say which import it is that hangs. */
+static void template_check_time(struct master *master,
+                                struct template *template)
+{
+    uint64_t patience_ns = master->config->boot_timeout * NS_PER_S;
+
+    if (template->pid == 0 || template->ready || template->quitting ||
+        template->late || patience_ns == 0)
+        return;
+    if (master->now < template->started_ns + patience_ns) {
+        master_wake_at(master, template->started_ns + patience_ns);
+        return;
+    }
+    log_error("The template (pid:%d) is not ready after %llu s; giving it up "
+              "(see --boot-timeout)",
+              (int)template->pid,
+              (unsigned long long)master->config->boot_timeout);
+    template->late = true;
+    template->kill_ns = master->now + STACKS_NS;
+    kill(template->pid, BOARD_STACKS_SIGNAL);
+}
+
+/* An earlier one has had its time. */
+static void put_aside(struct master *master, struct template *template)
 {
     if (master->retired.pid != 0)
         kill(master->retired.pid, SIGKILL);
-    template_quit(template, master->now + QUIT_NS);
+    template_close(&master->retired);
     master->retired = *template;
     *template = (struct template){.fd = -1};
+}
+
+static void retire(struct master *master, struct template *template)
+{
+    put_aside(master, template);
+    template_quit(&master->retired, master->now + QUIT_NS);
+}
+
+/* The old template goes when nothing that was forked from it is left. */
+static void settle_replacing(struct master *master)
+{
+    if (interp_older(master, master->current.generation) > 0)
+        return;
+    if (master->retired.pid != 0 && !master->retired.quitting)
+        template_quit(&master->retired, master->now + QUIT_NS);
+    if (master->reload.state != RELOAD_REPLACING)
+        return;
+    reload_end(&master->reload, RELOAD_DONE, "", master->now);
+    log_info("Reload: done");
 }
 
 void generation_settle(struct master *master)
@@ -92,6 +137,9 @@ void generation_settle(struct master *master)
         else
             master_wake_at(master, current->retry_ns);
     }
+    settle_replacing(master);
+    template_check_time(master, &master->current);
+    template_check_time(master, &master->trial);
     template_kill_overdue(master, &master->current);
     template_kill_overdue(master, &master->trial);
     template_kill_overdue(master, &master->retired);
@@ -103,6 +151,7 @@ static void trial_give_up(struct master *master, const char *why)
     uint32_t generation = master->trial.generation;
 
     log_error("Reload failed: %s. The code that was running goes on.", why);
+    reload_end(&master->reload, RELOAD_FAILED, why, master->now);
     interp_kill_starting(master, generation);
     interp_forget_orders(master, generation);
     if (master->trial.pid != 0)
@@ -120,6 +169,7 @@ void generation_reload(struct master *master)
         .fd = -1,
         .generation = ++master->generations,
     };
+    reload_begin(&master->reload, master->now);
     template_start(master, &master->trial);
     if (master->trial.pid == 0)
         trial_give_up(master, "no process could be started");
@@ -175,12 +225,15 @@ static void on_current_exit(struct master *master, int status)
     if (current->quitting || master->phase != MASTER_SERVING)
         return;
     current->retry_ns = master->now + master_backoff_ns(current->failures++);
-    if (WIFSIGNALED(status))
+    if (current->late)
+        log_error("The template was killed: it did not load in time");
+    else if (WIFSIGNALED(status))
         log_error("The template was ended by signal %d; starting another",
                   WTERMSIG(status));
     else
         log_error("The template exited with code %d", WEXITSTATUS(status));
-    if (is_hopeless(master, current->failures, status))
+    if (is_hopeless(master, current->late ? BOOT_DEATHS_MAX : current->failures,
+                    status))
         give_up(master, status);
 }
 
@@ -192,7 +245,9 @@ bool generation_on_exit(struct master *master, pid_t pid, int status)
         master->trial.pid = 0;
         template_close(&master->trial);
         if (master->phase == MASTER_SERVING)
-            trial_give_up(master, "the application could not be loaded");
+            trial_give_up(master, master->trial.late
+                                      ? "the application did not load in time"
+                                      : "the application could not be loaded");
     } else if (pid == master->retired.pid) {
         master->retired = (struct template){.fd = -1};
     } else {
@@ -210,22 +265,27 @@ void generation_on_serving(struct master *master, uint32_t generation)
     if (master->trial.pid == 0 || generation != master->trial.generation)
         return;
     log_info("Reload: the new code serves; replacing the other workers");
-    retire(master, &master->current);
+    put_aside(master, &master->current);
     master->current = master->trial;
     master->trial = (struct template){.fd = -1};
+    master->reload.state = RELOAD_REPLACING;
 }
 
-bool generation_on_boot_failure(struct master *master, uint32_t generation,
-                                int status)
+bool generation_on_boot_failure(struct master *master,
+                                const struct interp *interp, int status)
 {
-    if (master->trial.pid != 0 && generation == master->trial.generation) {
-        trial_give_up(master, "the first new worker could not start");
+    if (master->trial.pid != 0 &&
+        interp->generation == master->trial.generation) {
+        trial_give_up(master, interp->late
+                                  ? "the first new worker did not load in time"
+                                  : "the first new worker could not start");
         return true;
     }
     if (master->ever_served)
         return false;
     /* A code of its own making is final; a kill may be bad luck. */
-    if (!WIFEXITED(status) && ++master->boot_deaths < BOOT_DEATHS_MAX)
+    if (!WIFEXITED(status) && !interp->late &&
+        ++master->boot_deaths < BOOT_DEATHS_MAX)
         return false;
     give_up(master, status);
     return true;

@@ -2,11 +2,13 @@
 /*
  * generation - the templates: which code new interpreters are forked from.
  *
- *   reload: start a trial template -> it is READY: interpreters are replaced
- *   from it -> the first of them serves: it becomes the current one
+ *   reload: start a trial template -> it is READY: an interpreter is started
+ *   from it -> that serves: the trial becomes the current one, the others are
+ *   replaced -> none of the old ones is left: their template goes
  *
- * If the trial, or the first interpreter from it, fails, it is thrown away and
- * the current generation goes on as if nothing had happened.
+ * If the trial, or the first interpreter from it, fails or is not there in
+ * time, it is thrown away and the current generation goes on as if nothing had
+ * happened. What became of it is in master->reload.
  */
 #ifndef GCORN_WORKERS_GENERATION_H
 #define GCORN_WORKERS_GENERATION_H
@@ -35,8 +37,8 @@ void generation_on_serving(struct master *master, uint32_t generation);
  * An interpreter ended before it served. True when that decided something: a
  * reload was given up, or the server stops because nothing ever served.
  */
-bool generation_on_boot_failure(struct master *master, uint32_t generation,
-                                int status);
+bool generation_on_boot_failure(struct master *master,
+                                const struct interp *interp, int status);
 
 /* Tells all templates to quit; they are killed at kill_ns. */
 void generation_quit(struct master *master, uint64_t kill_ns);

@@ -12,6 +12,7 @@
 
 /* From the stacks' signal to the kill: time to write them to the log. */
 #define STUCK_KILL_NS NS_PER_S
+#define STACKS_APART_NS (100 * NS_PER_MS)
 /* Dying sooner than this after it began to serve counts as a failure. */
 #define QUICK_DEATH_NS NS_PER_S
 /* What the template puts in place of a pid when it could not fork. */
@@ -133,6 +134,20 @@ static void on_serving(struct master *master, uint32_t slot)
     generation_on_serving(master, interp->generation);
 }
 
+/*
+ * Stacks are written piece by piece: those of two processes at once would be
+ * mixed in the log. False: it is another's turn, come back.
+ */
+static bool stacks_may_start(struct master *master)
+{
+    if (master->now < master->stacks_ns) {
+        master_wake_at(master, master->stacks_ns);
+        return false;
+    }
+    master->stacks_ns = master->now + STACKS_APART_NS;
+    return true;
+}
+
 static void on_stuck(struct master *master, uint32_t slot)
 {
     struct board_interp *place = board_interp(master->board, slot);
@@ -215,6 +230,30 @@ static bool is_stuck(struct master *master, uint32_t slot)
     return master->now >= interp->stopped_ns + timeout_ns;
 }
 
+/* It loads, or hangs in an import: only time can tell. */
+static void check_boot_time(struct master *master, uint32_t slot)
+{
+    struct interp *interp = &master->interps[slot];
+    pid_t pid = atomic_load(&board_interp(master->board, slot)->pid);
+    uint64_t patience_ns = master->config->boot_timeout * NS_PER_S;
+
+    if (pid <= 0 || patience_ns == 0 || interp->killed)
+        return;
+    if (master->now < interp->started_ns + patience_ns) {
+        master_wake_at(master, interp->started_ns + patience_ns);
+        return;
+    }
+    if (!stacks_may_start(master))
+        return;
+    log_error("Worker (pid:%d) has not loaded the application after %llu s; "
+              "giving it up (see --boot-timeout)",
+              (int)pid, (unsigned long long)master->config->boot_timeout);
+    interp->late = true;
+    interp->killed = true;
+    interp->kill_ns = master->now + STUCK_KILL_NS;
+    kill(pid, BOARD_STACKS_SIGNAL);
+}
+
 static void look_at(struct master *master, uint32_t slot)
 {
     struct board_interp *place = board_interp(master->board, slot);
@@ -233,9 +272,12 @@ static void look_at(struct master *master, uint32_t slot)
         on_failure(master, slot);
         return;
     }
+    if (state == BOARD_INTERP_STARTING)
+        check_boot_time(master, slot);
     if (interp->serving_ns == 0 && board_interp_serves(state))
         on_serving(master, slot);
-    if (interp->stuck_ns == 0 && is_stuck(master, slot))
+    if (interp->stuck_ns == 0 && is_stuck(master, slot) &&
+        stacks_may_start(master))
         on_stuck(master, slot);
     kill_overdue(master, slot);
 }
@@ -388,10 +430,10 @@ static void after_death(struct master *master, uint32_t slot, int status)
     struct interp *interp = &master->interps[slot];
     bool booted = interp->serving_ns != 0;
 
-    if (interp->killed && !booted)
+    if (interp->killed && !interp->late && !booted)
         return;
     if (!booted && master->phase == MASTER_SERVING &&
-        generation_on_boot_failure(master, interp->generation, status))
+        generation_on_boot_failure(master, interp, status))
         return;
     if (!booted || master->now - interp->serving_ns < QUICK_DEATH_NS)
         on_failure(master, slot);
@@ -499,4 +541,15 @@ bool interp_serves(const struct master *master, uint32_t generation)
             return true;
     }
     return false;
+}
+
+uint32_t interp_older(const struct master *master, uint32_t generation)
+{
+    uint32_t count = 0;
+
+    for (uint32_t i = 0; i < master->board->interp_slots; i++)
+        count +=
+            is_alive(atomic_load(&board_interp(master->board, i)->state)) &&
+            master->interps[i].generation < generation;
+    return count;
 }

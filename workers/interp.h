@@ -58,6 +58,9 @@ void interp_kill_starting(struct master *master, uint32_t generation);
 
 uint32_t interp_alive(const struct master *master);
 
+/* How many are left of earlier generations. */
+uint32_t interp_older(const struct master *master, uint32_t generation);
+
 /* Does one serve that was forked from this generation? */
 bool interp_serves(const struct master *master, uint32_t generation);
 #endif

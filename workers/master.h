@@ -17,6 +17,7 @@
 #include "workers/logs.h"
 #include "workers/placement.h"
 #include "workers/pyhost.h"
+#include "workers/reload.h"
 #include "workers/title.h"
 
 #include <signal.h>
@@ -56,6 +57,7 @@ struct interp {
     uint64_t stuck_ns;   /* when it was found stuck; 0: it is not */
     uint64_t stopped_ns; /* since when it is stopped (SIGSTOP); 0: it runs */
     bool killed;         /* by us: its death needs no alarm */
+    bool late;           /* killed because it did not load in time */
 };
 
 /* A template process: the application's code as of one generation. */
@@ -65,7 +67,9 @@ struct template
     int fd;    /* our end of its socket, or -1 */
     bool ready;
     bool quitting;
+    bool late; /* killed because it did not load in time */
     uint32_t generation;
+    uint64_t started_ns;
     uint64_t retry_ns;
     uint64_t kill_ns;
     uint32_t failures;
@@ -97,13 +101,15 @@ struct master {
     uint32_t wanted;  /* workers */
     bool checks_only; /* --check-config: no workers, no sockets */
     bool ever_served;
+    uint64_t stacks_ns;   /* no process is asked for its stacks before */
     uint32_t boot_deaths; /* by signal, before anything served */
     struct worker_slot *slots;
     struct interp *interps;
     /* current: what serves; trial: a reload that has not proved itself. */
     struct template current;
     struct template trial;
-    struct template retired; /* told to quit */
+    struct template retired; /* not needed any more, or soon not */
+    struct reload reload;    /* the last one, and what became of it */
     uint32_t generations;    /* so far */
 };
 

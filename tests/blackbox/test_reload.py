@@ -3,6 +3,7 @@
 run, and processes are lost that no client ever sees."""
 
 import os
+import re
 import signal
 
 import pytest
@@ -73,6 +74,80 @@ def test_broken_code_changes_nothing(start, site, tmp_path, args, code):
                                for _ in range(20)))
     load.all_good()
     wait_until(lambda: len(server.hosts()) == 3)
+
+
+HANGS = """
+import os, time
+open(os.environ["PROBE_TRACE"], "a").write("hangs\\n")
+time.sleep(600)  # for a host that does not answer, say
+"""
+SICK = """
+def app(environ, start_response):
+    if environ.get("HTTP_USER_AGENT") == "gcorn-warm-up":
+        %s
+    start_response("200 OK", [("Content-Type", "text/plain")])
+    return [b"well"]
+"""
+
+
+@pytest.mark.parametrize("args", [(), ("--preload",)])
+def test_an_import_that_hangs_is_given_up(start, site, tmp_path, args):
+    server = serve(start, tmp_path, "--boot-timeout", "2", *args)
+    with Load(server) as load:
+        site(HANGS)
+        server.signal(signal.SIGHUP)
+        server.wait_log("Reload failed: .*did not load in time")
+        # Where it hangs is said.
+        assert re.search(r'File ".*site_.py", line 4', server.log())
+        load.more(100)
+        assert server.get("/").text == "one"
+    load.all_good()
+    wait_until(lambda: len(server.hosts()) == 3)
+
+
+@pytest.mark.parametrize("args", [(), ("--preload",)])
+def test_a_first_start_that_hangs_ends_with_3(start, site, tmp_path, args):
+    site(HANGS)
+    server = start("site_:app", "--boot-timeout", "1", *args, chdir=tmp_path,
+                   ready=None)
+    assert server.wait() == 3
+    assert re.search(r'File ".*site_.py", line 4', server.log())
+    assert "Worker failed to boot" in server.log()
+
+
+@pytest.mark.parametrize("what", [
+    'start_response("503 Not Yet", []); return [b""]',
+    'raise RuntimeError("cold")',
+    'import os; os._exit(9)',
+])
+def test_a_warm_up_that_fails_changes_nothing(start, site, tmp_path, what):
+    server = serve(start, tmp_path, "--warmup-url", "/ready?deep=1")
+    with Load(server) as load:
+        site(SICK % what)
+        server.signal(signal.SIGHUP)
+        server.wait_log("Reload failed: the first new worker")
+        load.more(100)
+        assert server.get("/").text == "one"
+        site(SICK % "pass")
+        server.signal(signal.SIGHUP)
+        server.wait_log("Reload: done")
+        assert all(server.get("/").text == "well" for _ in range(20))
+    load.all_good()
+    if "503" in what:
+        assert "GET /ready?deep=1 was answered 503 Not Yet" in server.log()
+
+
+def test_a_module_that_is_gone_changes_nothing(start, site, tmp_path):
+    (tmp_path / "part.py").write_text("")
+    site("import part\n" + CODE % "one")
+    server = serve(start, tmp_path)
+    with Load(server) as load:
+        (tmp_path / "part.py").unlink()
+        server.signal(signal.SIGHUP)
+        server.wait_log("No module named 'part'")
+        server.wait_log("Reload failed")
+        load.more(100)
+    load.all_good()
 
 
 def test_hup_upon_hup(start, site, tmp_path):
