@@ -16,6 +16,7 @@
 #define LARGE_COUNT 32
 #define HUGE_COUNT 8
 #define FILES_MAX 1024
+#define TRANSFERS_MAX 4096
 /* More than this still coming after the last word: the peer is told off. */
 #define DISCARD_BYTES (256U << 10)
 /* A connection that pipelines can fill all of the ring's receive buffers
@@ -124,6 +125,8 @@ static void reap(struct conn_set *set)
         conn_block_put(set, &c->stash);
         conn_block_put(set, &c->into);
         conn_block_put(set, &c->page);
+        if (unlikely(c->transfer))
+            conn_static_drop(set, c);
         wheel_remove(&set->wheel, &c->timer);
         ring_close(set->ring, c->fd);
         pool_put(&set->conns, c);
@@ -346,6 +349,9 @@ static int pools_init(struct conn_set *set, uint32_t connections,
     if (!error)
         error = pool_init(&set->files, FILES_MAX, sizeof(struct conn_file));
     if (!error)
+        error = pool_init(&set->transfers, TRANSFERS_MAX,
+                          sizeof(struct conn_transfer));
+    if (!error)
         error = pool_init(&set->blocks[CONN_SMALL], connections, SMALL_BYTES);
     if (!error)
         error = pool_init(&set->blocks[CONN_LARGE], LARGE_COUNT, LARGE_BYTES);
@@ -406,6 +412,9 @@ int conn_set_new(struct conn_set **ret_set, const struct conn_config *config,
     set->file_in_fd =
         board_worker(table->board, table->arena.worker)->file_in_fd;
     error = set_init(set, config->connections_max);
+    if (!error && config->static_count > 0)
+        error = static_site_new(&set->site, config->static_maps,
+                                config->static_count);
     if (error)
         conn_set_free(set);
     else
@@ -417,6 +426,8 @@ void conn_set_free(struct conn_set *set)
 {
     pool_done(&set->conns);
     pool_done(&set->files);
+    pool_done(&set->transfers);
+    static_site_free(set->site);
     for (uint32_t kind = 0; kind < CONN_BLOCKS; kind++)
         pool_done(&set->blocks[kind]);
     if (set->jobs)

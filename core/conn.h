@@ -17,6 +17,7 @@
 #include "forwarded.h"
 #include "proxy.h"
 #include "ring.h"
+#include "static_file.h"
 
 /* Tokens are op:8 | slot:24 | generation:32; ops from here on are foreign. */
 #define CONN_TOKEN_FOREIGN 0x80ULL
@@ -39,8 +40,10 @@ struct conn_config {
     uint32_t local; /* CONN_LOCAL_ bits that are on */
     struct bytes health_path;
     struct bytes ready_path;
-    uint32_t ready_window_ms; /* see health.h */
-    bool health_log;          /* they are in the access log, too */
+    uint32_t ready_window_ms;             /* see health.h */
+    bool health_log;                      /* they are in the access log, too */
+    const struct static_map *static_maps; /* longest prefix first */
+    uint32_t static_count;
     bool access_log;
     enum proxy_mode proxy;
     struct trust proxy_allow; /* who may speak it */

@@ -136,13 +136,18 @@ static bool may_go_on(struct conn_set *set, const struct conn *c, int status,
     return !has_body(q->request);
 }
 
+/* What the peer still sends is of no use when its answer is the last. */
+static void settle_close(struct conn_set *set, struct conn *c)
+{
+    if (!(c->flags & CONN_CLOSE))
+        return;
+    conn_block_put(set, &c->stash);
+    c->flags |= CONN_DISCARD | CONN_UNREAD;
+    c->flags &= (uint16_t) ~(CONN_PAUSED | CONN_EXPECT);
+}
+
 static void send_page(struct conn_set *set, struct conn *c, size_t len)
 {
-    if (c->flags & CONN_CLOSE) {
-        conn_block_put(set, &c->stash);
-        c->flags |= CONN_DISCARD | CONN_UNREAD;
-        c->flags &= (uint16_t) ~(CONN_PAUSED | CONN_EXPECT);
-    }
     c->state = CONN_SENDING;
     c->iov = (struct iovec){c->page.at, len};
     c->sending = (uint32_t)len;
@@ -192,6 +197,7 @@ static void answer(struct conn_set *set, struct conn *c, int status,
     conn_count_status(set, status);
     if (c->x)
         conn_let_go(set, c, status == 504 ? EXCHANGE_OVERDUE : 0);
+    settle_close(set, c);
     send_page(set, c, len);
 }
 
@@ -203,41 +209,71 @@ void conn_answer(struct conn_set *set, struct conn *c, int status,
     answer(set, c, status, text, &q);
 }
 
-void conn_reply(struct conn_set *set, struct conn *c, const char *head,
-                const struct conn_reply *reply)
+size_t conn_reply_make(struct conn_set *set, struct conn *c, const char *head,
+                       const struct conn_reply *reply)
 {
     struct question q = {&set->request, head, set->fields};
     struct access_entry entry = {.status = reply->status};
-    struct bytes body = reply->body;
+    bool is_head = set->request.method_id == HTTP_METHOD_HEAD;
+    size_t room = HTTP_REPLY_HEAD_MAX + reply->fields.n + reply->body.n;
     struct http_reply what = {reply->status, reply->fields, reply->length,
                               date_now(set), false};
     size_t len;
 
-    conn_block_get(set, &c->page,
-                   HTTP_REPLY_HEAD_MAX + reply->fields.n + body.n, false);
+    conn_block_get(set, &c->page, room, false);
     if (!c->page.at) {
         conn_close(set, c);
-        return;
+        return 0;
     }
     if (has_body(&set->request) || !keeps(set, c, &set->request))
         c->flags |= CONN_CLOSE;
     what.keep_alive = !(c->flags & CONN_CLOSE);
     len = http_reply_head(c->page.at, &what);
-    if (set->request.method_id != HTTP_METHOD_HEAD && body.n > 0) {
-        memcpy(c->page.at + len, body.p, body.n);
-        len += body.n;
+    if (!is_head && reply->body.n > 0) {
+        memcpy(c->page.at + len, reply->body.p, reply->body.n);
+        len += reply->body.n;
     }
-    if (set->request.method_id != HTTP_METHOD_HEAD)
-        entry.bytes = reply->length;
+    entry.bytes = is_head ? 0 : reply->length;
     entry.duration_ns = set->now_ns - c->arrived_ns;
     if (!reply->quiet)
         add_line(set, c, &q, &entry);
     conn_count_status(set, reply->status);
-    send_page(set, c, len);
+    settle_close(set, c);
+    return len;
+}
+
+void conn_reply(struct conn_set *set, struct conn *c, const char *head,
+                const struct conn_reply *reply)
+{
+    size_t len = conn_reply_make(set, c, head, reply);
+
+    if (len > 0)
+        send_page(set, c, len);
+}
+
+void conn_reply_page(struct conn_set *set, struct conn *c, const char *head,
+                     int status, struct bytes fields)
+{
+    static const char type[] = "Content-Type: text/html\r\n";
+    struct conn_reply reply = {.status = status};
+    char all[256];
+    char page[512];
+    int n = http_error_page(page, sizeof(page), status, BYTES(""));
+
+    must(n > 0 && fields.n < sizeof(all) - sizeof(type));
+    memcpy(all, type, sizeof(type) - 1);
+    if (fields.n > 0)
+        memcpy(all + sizeof(type) - 1, fields.p, fields.n);
+    reply.fields = (struct bytes){all, sizeof(type) - 1 + fields.n};
+    reply.body = (struct bytes){page, (size_t)n};
+    reply.length = reply.body.n;
+    conn_reply(set, c, head, &reply);
 }
 
 void conn_answered(struct conn_set *set, struct conn *c)
 {
+    if (unlikely(c->transfer) && conn_static_next(set, c))
+        return;
     conn_block_put(set, &c->page);
     if (c->flags & CONN_CLOSE)
         conn_linger(set, c);

@@ -145,11 +145,16 @@ int conn_file_start(struct conn_set *set, struct conn *c,
 /* The file may have shrunk: the framing cannot be kept, so it is cut. */
 void conn_on_read(struct conn_set *set, struct conn *c, int result)
 {
-    struct conn_job *job = conn_job(set, c->x);
+    struct conn_job *job;
 
     c->inflight &= (uint8_t)~CONN_IN(CONN_OP_READ);
     if (c->state == CONN_CLOSING)
         return;
+    if (c->transfer) {
+        conn_static_on_read(set, c, result);
+        return;
+    }
+    job = conn_job(set, c->x);
     if (result <= 0) {
         log_error("A file cannot be sent: %s",
                   result < 0 ? strerror(-result) : "it is shorter than said");

@@ -9,6 +9,7 @@ static const struct {
     conn_local_fn *answer;
 } kinds[] = {
     {CONN_LOCAL_HEALTH, conn_health},
+    {CONN_LOCAL_STATIC, conn_static},
 };
 
 bool conn_local(struct conn_set *set, struct conn *c, const char *head)

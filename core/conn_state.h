@@ -23,6 +23,7 @@
 #include "conn.h"
 #include "log.h"
 #include "pool.h"
+#include "static_part.h"
 #include "uwsgi.h"
 #include "wheel.h"
 
@@ -93,14 +94,32 @@ struct conn {
     struct conn_span into;  /* receives a large body */
     struct conn *next;      /* while reaping */
     struct iovec iov;
-    uint32_t sending;   /* bytes of the send in flight */
-    uint32_t discarded; /* while lingering */
-    uint64_t acked;     /* what the peer had acknowledged at the last look */
+    uint32_t sending;               /* bytes of the send in flight */
+    uint32_t discarded;             /* while lingering */
+    struct conn_transfer *transfer; /* a static file, being sent */
+    uint64_t acked; /* what the peer had acknowledged at the last look */
     struct exchange_peer peer;
     uint16_t proxy_port; /* what the client connected to: CONN_PROXIED */
     struct ip proxy;
 };
 _Static_assert(sizeof(struct conn) <= 256, "10,000 idle ones are cheap");
+
+/* A static file on its way; more than one range is multipart/byteranges. */
+struct conn_transfer {
+    int32_t fd;
+    uint32_t count; /* of ranges */
+    uint32_t next;  /* range to begin with */
+    uint32_t page;  /* bytes of c->page to be sent in front */
+    uint64_t off;
+    uint64_t left; /* of the range */
+    uint64_t size;
+    struct bytes type;
+    struct conn_span piece;
+    uint32_t text_len;
+    struct iovec iov[3]; /* page, text, piece */
+    struct static_range range[STATIC_RANGES_MAX];
+    char text[STATIC_PART_MAX]; /* around a range */
+};
 
 /* A descriptor that an interpreter sent for a part of its response. */
 struct conn_file {
@@ -165,7 +184,9 @@ struct conn_set {
     struct pool conns;
     struct pool blocks[CONN_BLOCKS];
     struct pool files;
-    struct conn_job *jobs; /* one for each slot of the arena */
+    struct pool transfers;
+    struct static_site *site; /* NULL: no static files */
+    struct conn_job *jobs;    /* one for each slot of the arena */
     size_t jobs_bytes;
     struct http_request request; /* being parsed */
     struct conn_edge edge;

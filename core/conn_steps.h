@@ -92,6 +92,13 @@ void conn_on_read(struct conn_set *set, struct conn *c, int result);
 void conn_files_receive(struct conn_set *set);
 void conn_files_drop(struct conn_set *set, struct conn_job *job);
 
+/* conn_static.c: a conn_local_fn, and the file on its way after that. */
+bool conn_static(struct conn_set *set, struct conn *c, const char *head);
+void conn_static_on_read(struct conn_set *set, struct conn *c, int result);
+/* A piece was sent; false when it was the last. */
+bool conn_static_next(struct conn_set *set, struct conn *c);
+void conn_static_drop(struct conn_set *set, struct conn *c);
+
 /*
  * conn_answer.c: answers without an interpreter. They end the connection,
  * unless it is the server's fault (502, 503, 504) and all was read.
@@ -111,6 +118,13 @@ struct conn_reply {
 };
 void conn_reply(struct conn_set *set, struct conn *c, const char *head,
                 const struct conn_reply *reply);
+/* The same, but leaves the sending of c->page, too, to the caller. Returns its
+ * length; 0: there was no room, and the connection was closed. */
+size_t conn_reply_make(struct conn_set *set, struct conn *c, const char *head,
+                       const struct conn_reply *reply);
+/* With the small HTML page that belongs to the status. */
+void conn_reply_page(struct conn_set *set, struct conn *c, const char *head,
+                     int status, struct bytes fields);
 /* With an exchange, or for the request in set->request with this head. */
 void conn_refuse(struct conn_set *set, struct conn *c, enum http_error error,
                  const char *head);

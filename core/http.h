@@ -174,6 +174,9 @@ bool http_is_value(struct bytes text);
 /* Writes "Sun, 06 Nov 1994 08:49:37 GMT" and no NUL. */
 void http_date(char text[HTTP_DATE_LEN], time_t when);
 
+/* Any of the three forms of RFC 9110 5.6.7. Seconds since 1970; -EINVAL. */
+int http_date_parse(struct bytes text, int64_t *ret_when);
+
 /*
  * A whole response with Gunicorn's small HTML page, Connection: close, and
  * extra field lines ("Retry-After: 1\r\n" or ""). The message is escaped.
@@ -181,6 +184,9 @@ void http_date(char text[HTTP_DATE_LEN], time_t when);
  */
 int http_error_response(char *out, size_t room, int status, struct bytes extra,
                         struct bytes message, const char date[HTTP_DATE_LEN]);
+
+/* The page alone. Returns its length, or -ENOSPC. */
+int http_error_page(char *out, size_t room, int status, struct bytes message);
 
 /* The head of a response of the server's own. */
 struct http_reply {

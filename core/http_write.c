@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What the server itself says: phrases, dates and the page of a refusal. The
+ * What the server itself says: phrases and the page of a refusal. The
  * page is Gunicorn's, byte for byte, since some monitoring looks for it.
  */
 #include "http.h"
@@ -83,60 +83,6 @@ const char *http_reason(int status)
     return "";
 }
 
-static void two_digits(char *out, int value)
-{
-    out[0] = (char)('0' + value / 10);
-    out[1] = (char)('0' + value % 10);
-}
-
-struct date {
-    int year;
-    int month; /* 0 is January */
-    int day;   /* 1 is the first */
-};
-
-/*
- * Days since 1970 to a date of the Gregorian calendar. A year is counted from
- * March, so that the leap day is its last; 400 years are 146097 days. Not
- * gmtime_r(), which takes the C library's time zone lock.
- */
-static struct date date_of(int64_t days)
-{
-    int64_t z = days + 719468; /* since 1 March of the year 0 */
-    int64_t era = (z >= 0 ? z : z - 146096) / 146097;
-    int64_t day = z - era * 146097;
-    int64_t year = (day - day / 1460 + day / 36524 - day / 146096) / 365;
-    int64_t of_year = day - (365 * year + year / 4 - year / 100);
-    int64_t month = (5 * of_year + 2) / 153; /* 0 is March */
-    struct date date;
-
-    date.day = (int)(of_year - (153 * month + 2) / 5 + 1);
-    date.month = (int)((month + 2) % 12);
-    date.year = (int)(year + era * 400 + (month >= 10));
-    return date;
-}
-
-void http_date(char text[HTTP_DATE_LEN], time_t when)
-{
-    static const char week[] = "SunMonTueWedThuFriSat";
-    static const char months[] = "JanFebMarAprMayJunJulAugSepOctNovDec";
-    /* Four digits of a year, no more: 253402300799 is the end of 9999. */
-    int64_t t = when < 0 ? 0 : (int64_t)min_u64((uint64_t)when, 253402300799);
-    int64_t days = t / 86400;
-    int second = (int)(t % 86400);
-    struct date date = date_of(days);
-
-    memcpy(text, "Sun, 06 Nov 1994 08:49:37 GMT", HTTP_DATE_LEN);
-    memcpy(text, week + (days + 4) % 7 * 3, 3); /* 1970 began on a Thursday */
-    two_digits(text + 5, date.day);
-    memcpy(text + 8, months + (ptrdiff_t)date.month * 3, 3);
-    two_digits(text + 12, date.year / 100);
-    two_digits(text + 14, date.year % 100);
-    two_digits(text + 17, second / 3600);
-    two_digits(text + 20, second / 60 % 60);
-    two_digits(text + 23, second % 60);
-}
-
 /* Where text is put one after the other; n goes on counting when it is full. */
 struct out {
     char *p;
@@ -200,6 +146,14 @@ static void put_page(struct out *out, const char *reason, struct bytes message)
     put_text(out, "</p></h1>\n    ");
     put_escaped(out, message);
     put_text(out, "\n  </body>\n</html>\n");
+}
+
+int http_error_page(char *out, size_t room, int status, struct bytes message)
+{
+    struct out page = {out, room, 0};
+
+    put_page(&page, http_reason(status), message);
+    return page.n <= room ? (int)page.n : -ENOSPC;
 }
 
 int http_error_response(char *out, size_t room, int status, struct bytes extra,

@@ -6,6 +6,7 @@
 #include "core/forwarded.h"
 #include "core/proxy.h"
 #include "owner.h"
+#include "static_maps.h"
 #include "topology/plan.h"
 
 #include <stdlib.h>
@@ -60,6 +61,11 @@ int rule_chdir(const char *text, struct config_error *error)
     if (stat(text, &st) == 0 && S_ISDIR(st.st_mode))
         return 0;
     return config_fail(error, 1, "can't chdir to '%s'", text);
+}
+
+int rule_static_map(const char *text, struct config_error *error)
+{
+    return static_maps_check(text, error);
 }
 
 int rule_pin(const char *text, struct config_error *error)

@@ -13,6 +13,7 @@ int rule_workers(const char *text, struct config_error *error);
 int rule_threads(const char *text, struct config_error *error);
 int rule_worker_class(const char *text, struct config_error *error);
 int rule_chdir(const char *text, struct config_error *error);
+int rule_static_map(const char *text, struct config_error *error);
 int rule_pin(const char *text, struct config_error *error);
 int rule_numa(const char *text, struct config_error *error);
 int rule_autotune(const char *text, struct config_error *error);

@@ -6,6 +6,7 @@
 #include "interp.h"
 #include "pidfile.h"
 #include "shared.h"
+#include "static_maps.h"
 #include "stop.h"
 #include "worker_slot.h"
 
@@ -284,6 +285,8 @@ static int prepare(struct master *master, struct config_error *error)
     err = pyhost_find(&master->host, config->python, error);
     if (err == 0 && config->chdir[0] != '\0' && chdir(config->chdir) < 0)
         err = config_fail(error, 1, "can't chdir to '%s'", config->chdir);
+    if (err == 0)
+        err = static_maps_check_all(config, error);
     if (err == 0)
         err = logs_open(&master->logs, config, &master->owner, error);
     if (err < 0)

@@ -4,6 +4,7 @@
 #include "core/log.h"
 #include "core/template.h"
 #include "shared.h"
+#include "static_maps.h"
 #include "topology/bind.h"
 #include "worker.h"
 
@@ -160,6 +161,19 @@ static void health_set(struct conn_config *conn, const struct config *config)
         conn->local |= CONN_LOCAL_HEALTH;
 }
 
+/* Of a process that cannot even have these, nothing good can come. */
+static void statics_set(struct conn_config *conn, const struct config *config)
+{
+    struct static_map *maps = NULL;
+    int count = static_maps_make(config, &maps);
+
+    must(count >= 0);
+    conn->static_maps = maps;
+    conn->static_count = (uint32_t)count;
+    if (count > 0)
+        conn->local |= CONN_LOCAL_STATIC;
+}
+
 static void conn_config_fill(struct conn_config *conn,
                              const struct config *config)
 {
@@ -177,6 +191,7 @@ static void conn_config_fill(struct conn_config *conn,
     };
     proxies_set(conn, config);
     health_set(conn, config);
+    statics_set(conn, config);
 }
 
 static enum ring_backend backend_of(const struct config *config)
