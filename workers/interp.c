@@ -124,11 +124,27 @@ static bool is_swept(const struct master *master, uint64_t epoch)
     return true;
 }
 
+static void tell_ready(const struct master *master, uint32_t slot)
+{
+    const struct master_ready ready = {
+        .worker = master->slots[board_home(slot)].pid,
+        .interp = atomic_load(&board_interp(master->board, slot)->pid),
+        .template = master->current.pid,
+    };
+
+    if (master->task->ready_fd < 0 || master->ever_served)
+        return;
+    /* A pipe takes so little at once; who left does not want to know. */
+    if (write(master->task->ready_fd, &ready, sizeof(ready)) < 0)
+        log_debug("Nobody hears that the application serves");
+}
+
 static void on_serving(struct master *master, uint32_t slot)
 {
     struct interp *interp = &master->interps[slot];
 
     interp->serving_ns = master->now;
+    tell_ready(master, slot);
     master->ever_served = true;
     master->slots[board_home(slot)].interp_failures = 0;
     generation_on_serving(master, interp->generation);

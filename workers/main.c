@@ -53,7 +53,10 @@ static bool act(const struct config *config)
 
 static int run(struct config *config, const struct title *title)
 {
-    struct placement_need need = {0, 0};
+    struct master_task task = {
+        .checks_only = config->print_config || config->check_config,
+        .ready_fd = -1,
+    };
     struct config_error error;
 
     if (config->wsgi_app[0] == '\0') {
@@ -62,8 +65,7 @@ static int run(struct config *config, const struct title *title)
     }
     if (config->print_config)
         config_print(config, stdout);
-    return master_run(config, title, &need,
-                      config->print_config || config->check_config);
+    return master_run(config, title, &task);
 }
 
 int main(int argc, char **argv)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "master.h"
 
+#include "audit.h"
 #include "core/log.h"
 #include "generation.h"
 #include "interp.h"
@@ -171,6 +172,7 @@ static void settle(struct master *master)
     generation_settle(master);
     worker_slot_settle(master);
     interp_settle(master);
+    audit_settle(master);
 }
 
 static int watch(struct master *master, int fd)
@@ -296,7 +298,7 @@ static int prepare(struct master *master, struct config_error *error)
     if (!master->checks_only && config->pidfile[0] != '\0')
         err = pidfile_make(config->pidfile, error);
     if (err == 0)
-        err = placement_make(&master->placement, config, master->need,
+        err = placement_make(&master->placement, config, &master->task->need,
                              !master->checks_only, error);
     if (err == 0)
         err = shared_make(master, error);
@@ -346,18 +348,18 @@ static void serve(struct master *master)
 }
 
 int master_run(struct config *config, const struct title *title,
-               const struct placement_need *need, bool checks_only)
+               const struct master_task *task)
 {
     struct config_error error = {.exit_code = 1, .text = ""};
     struct master master = {
         .config = config,
         .title = title,
-        .need = need,
+        .task = task,
         .name = config->proc_name[0] != '\0' ? config->proc_name
                                              : config->wsgi_app,
         .logs = {.error_fd = STDERR_FILENO, .access_fd = -1},
         .placement = {.claim = {.fd = -1}},
-        .checks_only = checks_only,
+        .checks_only = task->checks_only,
         .current = {.fd = -1},
         .trial = {.fd = -1},
         .retired = {.fd = -1},
@@ -372,7 +374,7 @@ int master_run(struct config *config, const struct title *title,
         release(&master);
         return error.exit_code;
     }
-    if (!checks_only)
+    if (!task->checks_only)
         log_start(&master);
     serve(&master);
     release(&master);

@@ -58,6 +58,11 @@ struct interp {
     uint64_t stopped_ns; /* since when it is stopped (SIGSTOP); 0: it runs */
     bool killed;         /* by us: its death needs no alarm */
     bool late;           /* killed because it did not load in time */
+
+    /* audit.c */
+    uint64_t memory_bytes;       /* at the last look; 0: not yet */
+    uint64_t memory_first_bytes; /* when it began to serve */
+    bool memory_alarmed;         /* the log knows that it is large */
 };
 
 /* A template process: the application's code as of one generation. */
@@ -75,12 +80,26 @@ struct template
     uint32_t failures;
 };
 
+/* What a master is started for. */
+struct master_task {
+    struct placement_need need; /* what a worker takes, where it was measured */
+    bool checks_only;           /* load the application once */
+    int ready_fd; /* a struct master_ready is written there, or -1 */
+};
+
+/* The first interpreter serves. */
+struct master_ready {
+    pid_t worker;
+    pid_t interp;
+    pid_t template;
+};
+
 struct master {
     struct config *config;
     const struct title *title;
     const char *name; /* in titles */
     struct board *board;
-    const struct placement_need *need;
+    const struct master_task *task;
     struct placement placement;
     struct pyhost host;
     struct owner owner;
@@ -111,15 +130,12 @@ struct master {
     struct template retired; /* not needed any more, or soon not */
     struct reload reload;    /* the last one, and what became of it */
     uint32_t generations;    /* so far */
+    uint64_t audit_ns;       /* when memory is looked at again */
 };
 
-/*
- * Serves until told to stop, or with checks_only loads the application once.
- * @need is what a worker takes, where that was measured. Returns the exit
- * code.
- */
+/* Serves until told to stop. Returns the exit code. */
 int master_run(struct config *config, const struct title *title,
-               const struct placement_need *need, bool checks_only);
+               const struct master_task *task);
 
 /* 0 for the first failure, then 100 ms doubling up to 5 s. */
 uint64_t master_backoff_ns(uint32_t failures);

@@ -2,11 +2,13 @@
 """Cores: who gets which, and what several masters on one host do."""
 
 import os
+import re
 import signal
 
 import pytest
 
 from client import wait_until
+from load import Load
 
 pytestmark = pytest.mark.gcorn
 CPUS = sorted(os.sched_getaffinity(0))
@@ -69,3 +71,33 @@ def test_without_a_place_for_locks_it_serves(start, tmp_path):
     server = start("hello:app", env={"GCORN_RUNTIME_DIR": str(blocker / "x")})
     server.wait_log("Cores are not shared out")
     assert server.get("/").status == 200
+
+
+# ---- memory
+
+@pytest.mark.release
+def test_what_has_grown_too_large_is_replaced(start, release_command):
+    """First a warning with figures, then, over the share, a replacement
+    that costs no request."""
+    server = start("hungry:app", "-w", "1", "--max-worker-memory", "100M",
+                   command=release_command)
+    pid = server.get("/grow?mb=80").body
+    server.wait_log(r"\[WARNING\] Worker \(pid:%d\) takes \d+ MiB, [89]\d %% "
+                    r"of its safe share of 100 MiB" % int(pid))
+    assert server.get("/grow?mb=40").body == pid
+    with Load(server, "/", 2) as load:
+        server.wait_log(r"Worker \(pid:%d\) has grown to 1[123]\d MiB" %
+                        int(pid))
+        wait_until(lambda: server.get("/").body != pid, what="a new one")
+    load.all_good()
+    assert not re.search("killing|SIGKILL", server.log())
+
+
+@pytest.mark.release
+def test_what_is_too_large_from_the_start_is_not(start, release_command):
+    server = start("hungry:app", "-w", "1", "--max-worker-memory", "60M",
+                   command=release_command, env={"MEMORY_START": "80"})
+    pid = server.get("/").body
+    server.wait_log("since it started: another would be as large")
+    server.get("/grow?mb=5")
+    assert server.get("/").body == pid
