@@ -133,6 +133,7 @@ struct board {
     int32_t template_fd; /* SOCK_SEQPACKET, the template's end */
     int32_t master_doorbell_fd;
     int32_t master_pid;
+    uint32_t cpu_every; /* requests whose CPU time is measured; 0: none */
     uint32_t listeners;
     struct board_listener listener[BOARD_LISTENERS_MAX];
     /* W: master */

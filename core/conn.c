@@ -85,6 +85,7 @@ void conn_linger(struct conn_set *set, struct conn *c)
         return;
     }
     c->state = CONN_LINGER;
+    c->discarded = 0;
     c->flags = (c->flags | CONN_DISCARD) & (uint16_t)~CONN_PAUSED;
     conn_block_put(set, &c->stash);
     ring_shutdown(set->ring, c->fd, SHUT_WR);
@@ -149,6 +150,10 @@ static void on_end(struct conn_set *set, struct conn *c)
     c->flags |= CONN_EOF;
     switch ((enum conn_state)c->state) {
     case CONN_IDLE:
+        if (!(c->flags & CONN_FRESH))
+            stats_add(&set->stats->idle_left, 1);
+        conn_close(set, c);
+        break;
     case CONN_HEAD:
     case CONN_LINGER:
         conn_close(set, c);
@@ -296,6 +301,10 @@ static void on_timeout(struct conn_set *set, struct conn *c)
 {
     switch ((enum conn_state)c->state) {
     case CONN_IDLE:
+        if (!(c->flags & CONN_FRESH))
+            stats_add(&set->stats->idle_timeouts, 1);
+        conn_close(set, c);
+        break;
     case CONN_LINGER:
         conn_close(set, c);
         break;

@@ -116,6 +116,7 @@ static size_t on_head(struct conn_set *set, struct conn *c, struct bytes data)
     enum http_error error;
 
     c->flags &= (uint16_t) ~(CONN_FRESH | CONN_EXPECT);
+    c->requests++;
     if (unlikely(edged)) {
         error = conn_edge_head(set, c, data.p);
         if (error) {
@@ -239,6 +240,8 @@ void conn_input(struct conn_set *set, struct conn *c, struct bytes data)
 {
     switch ((enum conn_state)c->state) {
     case CONN_IDLE:
+        if (likely(!(c->flags & CONN_FRESH)))
+            stats_observe(&set->stats->gap, set->now_ns - c->arrived_ns);
         c->arrived_ns = set->now_ns;
         rest_to_stash(set, c, data, parse(set, c, data));
         break;
@@ -271,10 +274,9 @@ static void unpause(struct conn_set *set, struct conn *c)
 void conn_next(struct conn_set *set, struct conn *c)
 {
     c->state = CONN_IDLE;
-    if (c->stash.len > 0) {
-        c->arrived_ns = set->now_ns;
+    c->arrived_ns = set->now_ns;
+    if (c->stash.len > 0)
         parse_stash(set, c);
-    }
     unpause(set, c);
     if (c->state != CONN_IDLE && c->state != CONN_HEAD)
         return;

@@ -114,6 +114,8 @@ static void account(struct conn_set *set, struct conn *c)
                   between(conn_job(set, x)->head_ns, set->now_ns));
     stats_observe(&stats->queue, between(x->ready_ns, x->started_ns));
     stats_observe(&stats->service, between(x->started_ns, x->finished_ns));
+    if (unlikely(x->cpu_ns != 0))
+        stats_observe(&stats->cpu, x->cpu_ns);
     if (set->log)
         conn_log(set, c, (int)x->status, x->out_bytes);
 }

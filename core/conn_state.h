@@ -88,14 +88,17 @@ struct conn {
     uint8_t inflight;
     uint16_t flags;
     struct exchange *x;
-    uint64_t arrived_ns;    /* first byte of the request */
+    uint64_t arrived_ns;    /* first byte of the request; IDLE: since when */
     struct conn_span stash; /* received and not used */
     struct conn_span page;  /* an answer of our own, being sent */
     struct conn_span into;  /* receives a large body */
     struct conn *next;      /* while reaping */
     struct iovec iov;
-    uint32_t sending;               /* bytes of the send in flight */
-    uint32_t discarded;             /* while lingering */
+    uint32_t sending; /* bytes of the send in flight */
+    union {
+        uint32_t requests;  /* seen on it */
+        uint32_t discarded; /* while lingering, after the last of them */
+    };
     struct conn_transfer *transfer; /* a static file, being sent */
     uint64_t acked; /* what the peer had acknowledged at the last look */
     struct exchange_peer peer;

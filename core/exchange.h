@@ -125,6 +125,7 @@ struct exchange {
     uint64_t out_bytes;      /* body bytes without framing */
     uint64_t started_ns;     /* taken */
     uint64_t finished_ns;    /* let go */
+    uint64_t cpu_ns;         /* of the thread that ran it; 0: not measured */
     struct exchange_part part[EXCHANGE_PARTS];
     cache_aligned _Atomic uint32_t out_head; /* parts sent; futex */
     _Atomic uint32_t out_waiting; /* W: interpreter: it waits for out_head */

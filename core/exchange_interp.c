@@ -100,6 +100,25 @@ static int32_t take_from(struct arena *arena, uint32_t cursor, uint32_t interp)
     return -1;
 }
 
+/* Asking the kernel costs as much as all the rest of a hand-over. */
+static bool is_metered(struct exchange_thread *thread)
+{
+    uint32_t every = thread->site->board->cpu_every;
+
+    if (likely(every == 0 || ++thread->unmetered < every))
+        return false;
+    thread->unmetered = 0;
+    return true;
+}
+
+static uint64_t thread_cpu_ns(void)
+{
+    struct timespec ts;
+
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &ts);
+    return (uint64_t)ts.tv_sec * NS_PER_S + (uint64_t)ts.tv_nsec;
+}
+
 static void writer_start(struct exchange_thread *thread,
                          struct exchange_writer *writer, uint32_t worker,
                          uint32_t slot)
@@ -114,6 +133,8 @@ static void writer_start(struct exchange_thread *thread,
         .x = x,
     };
     x->started_ns = now;
+    if (unlikely(is_metered(thread)))
+        writer->cpu_ns = thread_cpu_ns();
     atomic_fetch_add_explicit(&thread->self->running, 1, memory_order_relaxed);
     atomic_store_explicit(&thread->self->busy_since_ns, now,
                           memory_order_relaxed);
@@ -458,6 +479,8 @@ void exchange_finish(struct exchange_writer *writer)
     if (writer->fill > writer->start)
         bytes_publish(writer);
     x->finished_ns = now;
+    if (unlikely(writer->cpu_ns != 0))
+        x->cpu_ns = thread_cpu_ns() - writer->cpu_ns + 1; /* never 0 */
     if (now - x->started_ns > SLOW_NS)
         thread->slow_ns = now;
     if (atomic_fetch_sub_explicit(&thread->self->running, 1,

@@ -34,6 +34,7 @@ struct exchange_thread {
     uint32_t unrung_worker; /* whose they are */
     uint64_t unrung_ns;     /* since when */
     uint64_t slow_ns;       /* when a request last took long */
+    uint32_t unmetered;     /* requests since CPU time was last measured */
 };
 
 void exchange_thread_init(struct exchange_thread *thread,
@@ -46,7 +47,8 @@ struct exchange_writer {
     struct exchange *x;
     char *chunk;
     uint32_t chunk_id;
-    uint32_t start; /* of what is not yet published, in the chunk */
+    uint64_t cpu_ns; /* the thread's, at the start; 0: not measured */
+    uint32_t start;  /* of what is not yet published, in the chunk */
     uint32_t fill;
     uint32_t tail;
 };

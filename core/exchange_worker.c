@@ -182,7 +182,7 @@ struct exchange *exchange_new(struct exchange_table *table)
     x->arrived_ns = x->ready_ns = x->started_ns = x->finished_ns = 0;
     x->head_chunk = x->fields_chunk = x->sent_chunk = UINT32_MAX;
     x->body_kind = EXCHANGE_BODY_NONE;
-    x->body_bytes = x->out_bytes = 0;
+    x->body_bytes = x->out_bytes = x->cpu_ns = 0;
     x->out_flags = x->status = x->connection_off = 0;
     word_set(x, EXCHANGE_READING, exchange_word_sequence(word_of(x)));
     return x;

@@ -23,12 +23,22 @@
     X(retried, "requests given to a second interpreter")                       \
     X(stolen, "requests woken in an interpreter of another worker")            \
     X(accept_paused, "times accepting paused for want of descriptors")         \
-    X(timeouts, "connections closed by a header, body or idle timeout")        \
+    X(timeouts, "connections closed by a header, body or send timeout")        \
+    X(idle_timeouts, "kept connections closed because keep-alive was over")    \
+    X(idle_left, "kept connections that the peer closed")                      \
     X(bytes_in, "bytes received")                                              \
     X(bytes_out, "bytes sent")
 
 /* Bucket i counts durations below 2^i microseconds; the last all others. */
 #define STATS_BUCKETS 28
+
+/* X(name, help) */
+#define STATS_HISTOGRAMS(X)                                                    \
+    X(latency, "head complete to last byte sent")                              \
+    X(queue, "waiting for an interpreter")                                     \
+    X(service, "in the application")                                           \
+    X(cpu, "CPU time of the application's thread, of a sample")                \
+    X(gap, "a kept connection idle until its next request")
 
 struct stats_histogram {
     _Atomic uint64_t count;
@@ -40,9 +50,9 @@ struct stats {
 #define X(name, help) _Atomic uint64_t name;
     STATS_COUNTERS(X)
 #undef X
-    struct stats_histogram latency; /* head complete to last byte sent */
-    struct stats_histogram queue;   /* ready to taken */
-    struct stats_histogram service; /* taken to let go */
+#define X(name, help) struct stats_histogram name;
+    STATS_HISTOGRAMS(X)
+#undef X
 };
 
 /* One writer: a plain load and store, no locked instruction. */

@@ -88,6 +88,7 @@ static void start(struct master *master, uint32_t slot)
     place_reset(place);
     master->interps[slot] = (struct interp){
         .generation = from->generation,
+        .age = ++master->interps_started,
         .started_ns = master->now,
     };
     atomic_store(&place->state, BOARD_INTERP_STARTING);

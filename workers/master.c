@@ -5,6 +5,7 @@
 #include "core/log.h"
 #include "generation.h"
 #include "interp.h"
+#include "observer.h"
 #include "pidfile.h"
 #include "shared.h"
 #include "static_maps.h"
@@ -162,6 +163,7 @@ static void wait_and_read(struct master *master)
     read_signals(master);
     generation_on_message(master);
     reap(master);
+    observer_turn(master);
 }
 
 static void settle(struct master *master)
@@ -173,6 +175,7 @@ static void settle(struct master *master)
     worker_slot_settle(master);
     interp_settle(master);
     audit_settle(master);
+    observer_settle(master);
 }
 
 static int watch(struct master *master, int fd)
@@ -312,11 +315,13 @@ static int prepare(struct master *master, struct config_error *error)
         err = events_open(master);
     if (err < 0)
         return config_fail(error, 1, "Can't start: %s", strerror(-err));
-    return master->checks_only ? 0 : listeners_open(master, error);
+    err = master->checks_only ? 0 : listeners_open(master, error);
+    return err < 0 ? err : observer_open(master, error);
 }
 
 static void release(struct master *master)
 {
+    observer_close(master);
     for (uint32_t i = 0; i < master->listener_count; i++)
         listener_close(&master->listeners[i]);
     if (!master->checks_only)

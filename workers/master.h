@@ -51,6 +51,7 @@ struct worker_slot {
 /* What the master knows of an interpreter beside its place on the board. */
 struct interp {
     uint32_t generation;
+    uint32_t age; /* the how many'th this master started */
     uint64_t started_ns;
     uint64_t serving_ns; /* when first seen serving; 0: not yet */
     uint64_t kill_ns;    /* 0: not to be killed */
@@ -94,6 +95,8 @@ struct master_ready {
     pid_t template;
 };
 
+struct observer;
+
 struct master {
     struct config *config;
     const struct title *title;
@@ -131,6 +134,8 @@ struct master {
     struct reload reload;    /* the last one, and what became of it */
     uint32_t generations;    /* so far */
     uint64_t audit_ns;       /* when memory is looked at again */
+    uint32_t interps_started;
+    struct observer *observer; /* NULL: nobody may ask */
 };
 
 /* Serves until told to stop. Returns the exit code. */

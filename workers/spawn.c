@@ -3,6 +3,7 @@
 
 #include "core/log.h"
 #include "core/template.h"
+#include "observer.h"
 #include "shared.h"
 #include "static_maps.h"
 #include "topology/bind.h"
@@ -216,6 +217,7 @@ static void listeners_take(struct master *master, uint32_t slot,
 /* What belongs to the master alone. */
 static void close_masters_own(const struct master *master)
 {
+    observer_forget(master);
     close(master->signal_fd);
     close(master->epoll_fd);
     if (master->current.fd >= 0)

@@ -1,0 +1,213 @@
+/* SPDX-License-Identifier: MIT */
+#include "observer.h"
+
+#include "admin.h"
+#include "core/log.h"
+
+#include <fcntl.h>
+#include <linux/tcp.h>
+#include <netinet/in.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/epoll.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+/* How long a client may say and take nothing. */
+#define ADMIN_PATIENCE_NS (30 * NS_PER_S)
+#define BACKLOG 64
+/* Requests of which one's CPU time is measured, for the histogram. */
+#define CPU_SAMPLE 16
+
+static int arenas_map(struct observer *observer)
+{
+    const struct board *board = observer->master->board;
+    int err = 0;
+
+    observer->arenas = calloc(board->worker_slots, sizeof(struct arena));
+    if (observer->arenas == NULL)
+        return -ENOMEM;
+    for (uint32_t i = 0; i < board->worker_slots && err == 0; i++)
+        err = arena_map(&observer->arenas[i], board_worker(board, i)->arena_fd,
+                        i);
+    return err;
+}
+
+static int watch(const struct master *master, const struct gate *gate)
+{
+    struct epoll_event event = {.events = EPOLLIN, .data.fd = gate->epoll_fd};
+
+    return epoll_ctl(master->epoll_fd, EPOLL_CTL_ADD, gate->epoll_fd, &event) <
+                   0
+               ? -errno
+               : 0;
+}
+
+static int gate_start(struct observer *observer, struct gate *gate,
+                      const struct listener *listener,
+                      struct config_error *error)
+{
+    int err;
+
+    gate->context = observer;
+    err = gate_open(gate, listener_fd(listener, 0));
+    if (err == 0)
+        err = watch(observer->master, gate);
+    return err == 0 ? 0
+                    : config_fail(error, 1, "Can't start: %s", strerror(-err));
+}
+
+static int admin_open(struct observer *observer, struct config_error *error)
+{
+    struct master *master = observer->master;
+    struct listener_options options = {
+        .slots = 1,
+        .backlog = BACKLOG,
+        .umask = 0117, /* of a Unix socket: owner and group */
+        .owner = master->owner,
+    };
+    struct address address;
+    char url[300];
+    int err;
+
+    if (master->config->admin_bind[0] == '\0')
+        return 0;
+    err = address_parse(master->config->admin_bind, &address, error);
+    if (err == 0)
+        err = listener_open(&observer->admin_listener, &address, &options,
+                            error);
+    if (err < 0)
+        return err;
+    observer->admin.patience_ns = ADMIN_PATIENCE_NS;
+    observer->admin.take = admin_take;
+    err = gate_start(observer, &observer->admin, &observer->admin_listener,
+                     error);
+    if (err < 0)
+        return err;
+    master->board->cpu_every = CPU_SAMPLE;
+    listener_url(&observer->admin_listener, url, sizeof(url));
+    log_info("Admin address: %s", url);
+    return 0;
+}
+
+int observer_open(struct master *master, struct config_error *error)
+{
+    struct observer *observer;
+    int err;
+
+    if (master->checks_only || master->config->admin_bind[0] == '\0')
+        return 0;
+    observer = calloc(1, sizeof(*observer));
+    if (observer == NULL)
+        return config_fail(error, 1, "out of memory");
+    master->observer = observer;
+    observer->master = master;
+    observer->admin.epoll_fd = -1;
+    observer->started_ns = now_ns();
+    observer->started = (double)time(NULL);
+    err = arenas_map(observer);
+    if (err < 0)
+        return config_fail(error, 1, "Can't map the shared memory: %s",
+                           strerror(-err));
+    return admin_open(observer, error);
+}
+
+void observer_turn(struct master *master)
+{
+    struct observer *observer = master->observer;
+
+    if (observer == NULL)
+        return;
+    gate_turn(&observer->admin, master->now);
+}
+
+void observer_settle(struct master *master)
+{
+    struct observer *observer = master->observer;
+
+    if (observer == NULL || observer->admin.epoll_fd < 0)
+        return;
+    master_wake_at(master, gate_due(&observer->admin));
+}
+
+void observer_forget(const struct master *master)
+{
+    struct observer *observer = master->observer;
+
+    if (observer == NULL)
+        return;
+    gate_close(&observer->admin);
+    if (observer->admin_listener.fds != NULL)
+        close(listener_fd(&observer->admin_listener, 0));
+    for (uint32_t i = 0; i < master->board->worker_slots; i++)
+        munmap(observer->arenas[i].base, observer->arenas[i].header->bytes);
+}
+
+void observer_close(struct master *master)
+{
+    struct observer *observer = master->observer;
+
+    if (observer == NULL)
+        return;
+    gate_close(&observer->admin);
+    listener_close(&observer->admin_listener);
+    for (uint32_t i = 0; i < master->board->worker_slots; i++)
+        if (observer->arenas != NULL && observer->arenas[i].base != NULL)
+            munmap(observer->arenas[i].base, observer->arenas[i].header->bytes);
+    free(observer->arenas);
+    free(observer);
+    master->observer = NULL;
+}
+
+uint32_t observer_exchanges_free(const struct observer *observer, uint32_t slot)
+{
+    const struct arena *arena = &observer->arenas[slot];
+    uint32_t used = atomic_load(&arena->header->slots_used);
+    uint32_t busy = 0;
+
+    for (uint32_t i = 0; i < min_u64(used, arena->slots); i++) {
+        uint64_t word = atomic_load_explicit(&exchange_at(arena, i)->word,
+                                             memory_order_relaxed);
+
+        busy += exchange_word_state(word) != EXCHANGE_FREE;
+    }
+    return arena->slots - busy;
+}
+
+uint32_t observer_chunks_free(const struct observer *observer, uint32_t slot)
+{
+    const struct arena *arena = &observer->arenas[slot];
+
+    return arena->chunks - arena_chunks_used(arena);
+}
+
+uint64_t observer_resident_bytes(pid_t pid)
+{
+    unsigned long long total, resident = 0;
+    char path[32];
+    FILE *from;
+
+    if (pid <= 0)
+        return 0;
+    snprintf(path, sizeof(path), "/proc/%d/statm", (int)pid);
+    from = fopen(path, "re");
+    if (from == NULL)
+        return 0;
+    if (fscanf(from, "%llu %llu", &total, &resident) != 2)
+        resident = 0;
+    fclose(from);
+    return resident * (uint64_t)sysconf(_SC_PAGESIZE);
+}
+
+int64_t observer_listen_queue(const struct listener *listener, uint32_t slot)
+{
+    struct tcp_info info;
+    socklen_t len = sizeof(info);
+
+    if (listener->bound.ss_family == AF_UNIX ||
+        (listener->shared && slot > 0) || listener_fd(listener, slot) < 0 ||
+        getsockopt(listener_fd(listener, slot), IPPROTO_TCP, TCP_INFO, &info,
+                   &len) < 0)
+        return -1;
+    return info.tcpi_unacked; /* of a listening socket: what waits */
+}
