@@ -1,9 +1,4 @@
 /* SPDX-License-Identifier: MIT */
-/*
- * gcorn-python3.X --board FD: the host of one Python version. The master
- * starts it, with every descriptor that the board names inherited; it becomes
- * the template.
- */
 #include "host.h"
 
 #include <linux/close_range.h>
@@ -98,7 +93,7 @@ static int run(struct host *host)
     return runtime_stop(code);
 }
 
-int main(int argc, char **argv)
+int host_main(int argc, char **argv)
 {
     struct host host = {0};
     int fd = board_argument(argc, argv);

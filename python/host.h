@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * host - what one process of gcorn-python has: the template, and each
- * interpreter as its copy. Made by main(), passed down, never freed.
+ * interpreter as its copy. Made by host_main(), passed down, never freed.
  */
 #ifndef GCORN_PYTHON_HOST_H
 #define GCORN_PYTHON_HOST_H
@@ -23,6 +23,13 @@ struct host {
     const char *name;      /* for titles: proc_name, or the application's */
     PyObject *application; /* owned; NULL until it is loaded */
 };
+
+/*
+ * PROGRAM --board FD: the host of one Python version. The master starts it,
+ * with every descriptor that the board names inherited; it becomes the
+ * template. Returns the exit code.
+ */
+int host_main(int argc, char **argv);
 
 /* A setting as a number; fallback when it is not set. */
 static inline uint64_t host_number(const struct host *host, const char *name,

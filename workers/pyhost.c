@@ -10,6 +10,8 @@
 #include <unistd.h>
 
 #define PREFIX "gcorn-python"
+#define LIBRARY "lib" PREFIX "%s.so"
+#define PRELOAD "LD_PRELOAD"
 #define NOT_FOUND 127
 
 /* Isolated and without site: who it is depends on neither, and it is quick. */
@@ -108,6 +110,62 @@ static bool place_nth(uint32_t nth, char *out, size_t size)
     }
 }
 
+/* Puts the library first in the list of what the loader preloads. */
+static int preload(const char *library)
+{
+    const char *users = getenv(PRELOAD);
+    char *list;
+    int rc;
+
+    if (users == NULL || users[0] == '\0')
+        return setenv(PRELOAD, library, 1) == 0 ? 0 : -errno;
+    rc = asprintf(&list, "%s:%s", library, users);
+    if (rc < 0)
+        return -ENOMEM;
+    rc = setenv(PRELOAD, list, 1) == 0 ? 0 : -errno;
+    free(list);
+    return rc;
+}
+
+/* A Python that ignores the library does not know the option. */
+static _Noreturn void try_child(const struct pyhost *host)
+{
+    int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+
+    dup2(null, STDOUT_FILENO);
+    dup2(null, STDERR_FILENO);
+    if (preload(host->library) == 0)
+        execl(host->python, host->program, "--board", (char *)NULL);
+    _exit(NOT_FOUND);
+}
+
+static bool library_works(const struct pyhost *host)
+{
+    int status = 1;
+    pid_t pid = fork();
+
+    if (pid == 0)
+        try_child(host);
+    while (pid > 0 && waitpid(pid, &status, 0) < 0 && errno == EINTR)
+        continue;
+    return pid > 0 && status == 0;
+}
+
+/*
+ * Reasons not to take the library: this build has none (sanitizers), a path
+ * that LD_PRELOAD cannot hold, or a Python with capabilities, for which the
+ * loader does not preload.
+ */
+static void library_find(struct pyhost *host, const char *place)
+{
+    int n = snprintf(host->library, sizeof(host->library), "%s/" LIBRARY, place,
+                     host->version);
+
+    if (n >= (int)sizeof(host->library) || access(host->library, R_OK) != 0 ||
+        strpbrk(host->library, ": ") != NULL || !library_works(host))
+        host->library[0] = '\0';
+}
+
 static bool program_find(struct pyhost *host)
 {
     char place[PATH_MAX];
@@ -116,8 +174,11 @@ static bool program_find(struct pyhost *host)
         int n = snprintf(host->program, sizeof(host->program),
                          "%s/" PREFIX "%s", place, host->version);
 
-        if (n < (int)sizeof(host->program) && access(host->program, X_OK) == 0)
+        if (n < (int)sizeof(host->program) &&
+            access(host->program, X_OK) == 0) {
+            library_find(host, place);
             return true;
+        }
     }
     return false;
 }
@@ -206,4 +267,20 @@ int pyhost_find(struct pyhost *ret_host, const char *python,
     if (!program_find(ret_host))
         return no_program(ret_host, error);
     return 0;
+}
+
+int pyhost_exec(const struct pyhost *host, int board_fd)
+{
+    const char *file = host->program;
+    char fd[16];
+    int err = 0;
+
+    snprintf(fd, sizeof(fd), "%d", board_fd);
+    if (host->library[0] != '\0') {
+        file = host->python;
+        err = preload(host->library);
+    }
+    if (err == 0)
+        execl(file, host->program, "--board", fd, (char *)NULL);
+    return err < 0 ? err : -errno;
 }

@@ -14,6 +14,7 @@ struct pyhost {
     char python[PATH_MAX];  /* as it calls itself: inside a venv, the venv's */
     char version[16];       /* "3.12", "3.13t" */
     char program[PATH_MAX]; /* gcorn-python3.12 */
+    char library[PATH_MAX]; /* libgcorn-python3.12.so, or "": see below */
 };
 
 /*
@@ -23,4 +24,10 @@ struct pyhost {
  */
 int pyhost_find(struct pyhost *ret_host, const char *python,
                 struct config_error *error);
+
+/*
+ * Becomes the host, with this board: inside the Python itself where that
+ * takes the library, else as the program. Returns -errno if neither runs.
+ */
+int pyhost_exec(const struct pyhost *host, int board_fd);
 #endif

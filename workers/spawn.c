@@ -267,19 +267,15 @@ pid_t spawn_worker(struct master *master, uint32_t slot)
 static _Noreturn void template_child(struct master *master, int socket,
                                      pid_t parent)
 {
-    char *program = master->host.program;
-    char flag[] = "--board";
-    char fd[16];
-    char *argv[] = {program, flag, fd, NULL};
+    int err;
 
-    snprintf(fd, sizeof(fd), "%d", master->board->board_fd);
     signals_reset();
     dup2(socket, master->board->template_fd);
     shared_pass_on(master->board);
     become_owner(master);
     die_with(parent);
-    execv(program, argv);
-    log_critical("Can't run %s: %s", program, strerror(errno));
+    err = pyhost_exec(&master->host, master->board->board_fd);
+    log_critical("Can't run %s: %s", master->host.program, strerror(-err));
     _exit(1);
 }
 

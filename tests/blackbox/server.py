@@ -81,6 +81,13 @@ class Process:
         except OSError:
             return ""
 
+    @property
+    def is_host(self):
+        """Template or interpreter: a program of gcorn's, or python itself
+        with gcorn's library in it, which then calls itself the same."""
+        return re.match(r"(\S*/)?gcorn-python|gcorn: (templ|interp)",
+                        self.title) is not None
+
     def memory(self, *keys):
         """Bytes, summed over the keys of smaps_rollup."""
         text = self.read("smaps_rollup")
@@ -267,13 +274,12 @@ class Server:
     def workers(self):
         """gcorn's worker processes: the C ones beside the master."""
         return [p for p in self.processes() if p.pid != self.pid
-                and not p.program.startswith("gcorn-python")
-                and p.program.startswith("gcorn")]
+                and p.program == "gcorn"]
 
     def hosts(self):
         """Template and interpreters."""
         return [p for p in self.processes()
-                if p.program.startswith("gcorn-python")]
+                if p.is_host]
 
     def interpreters(self):
         return [p for p in self.hosts() if "interp" in p.title
