@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "conn_steps.h"
 
+#include "file_send.h"
+
 #include <string.h>
 #include <unistd.h>
 
@@ -107,7 +109,7 @@ static struct conn_file *find(struct conn_set *set, struct conn *c)
     return file;
 }
 
-static void read_piece(struct conn_set *set, struct conn *c)
+static void read_piece(struct conn_set *set, struct conn *c, uint64_t want)
 {
     struct conn_job *job = conn_job(set, c->x);
 
@@ -115,8 +117,39 @@ static void read_piece(struct conn_set *set, struct conn *c)
     c->inflight |= CONN_IN(CONN_OP_READ);
     conn_deadline(set, c, set->config->send_timeout_ms);
     ring_read(set->ring, job->file->fd, job->piece.at,
-              min_u64(job->piece.size, job->file_left), job->file_off,
+              min_u64(job->piece.size, want), job->file_off,
               conn_token(c, CONN_OP_READ));
+}
+
+static void forget(struct conn_set *set, struct conn_job *job)
+{
+    struct conn_file **link = &job->files;
+
+    while (*link != job->file)
+        link = &(*link)->next;
+    *link = job->file->next;
+    drop(set, job->file);
+    job->file = NULL;
+    conn_block_put(set, &job->piece);
+}
+
+/* False: all of it is on its way. */
+static bool go_on(struct conn_set *set, struct conn *c)
+{
+    struct conn_job *job = conn_job(set, c->x);
+    uint64_t n = file_send_now(c->fd, job->file->fd, job->file_off,
+                               job->file_left);
+
+    stats_add(&set->stats->bytes_out, n);
+    job->file_off += n;
+    job->file_left -= n;
+    if (job->file_left == 0) {
+        forget(set, job);
+        return false;
+    }
+    read_piece(set, c,
+               min_u64(job->file_left, n ? FILE_SEND_PROBE : UINT64_MAX));
+    return true;
 }
 
 int conn_file_start(struct conn_set *set, struct conn *c,
@@ -138,8 +171,7 @@ int conn_file_start(struct conn_set *set, struct conn *c,
         return -ENOBUFS;
     job->file_off = part->file_off;
     job->file_left = part->file_len;
-    read_piece(set, c);
-    return 1;
+    return go_on(set, c);
 }
 
 /* The file may have shrunk: the framing cannot be kept, so it is cut. */
@@ -170,27 +202,14 @@ void conn_on_read(struct conn_set *set, struct conn *c, int result)
     ring_send(set->ring, c->fd, job->iov, 1, conn_token(c, CONN_OP_SEND));
 }
 
-static void forget(struct conn_set *set, struct conn_job *job)
-{
-    struct conn_file **link = &job->files;
-
-    while (*link != job->file)
-        link = &(*link)->next;
-    *link = job->file->next;
-    drop(set, job->file);
-    job->file = NULL;
-}
-
 bool conn_file_next(struct conn_set *set, struct conn *c)
 {
     struct conn_job *job = conn_job(set, c->x);
 
-    if (job->file_left > 0) {
-        read_piece(set, c);
+    if (job->file_left > 0 && go_on(set, c))
         return true;
-    }
-    forget(set, job);
-    conn_block_put(set, &job->piece);
+    if (job->file)
+        forget(set, job);
     job->parts = 1;
     return false;
 }

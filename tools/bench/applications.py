@@ -20,6 +20,7 @@ class Application:
     body_bytes: int = 0
     needs_database: bool = False
     computes_only: bool = False     # so its cost alone can be told
+    is_file: bool = False           # below /files: served without Python
 
 
 APPLICATIONS = [
@@ -43,9 +44,15 @@ APPLICATIONS = [
                 needs_database=True),
     Application('echo', 'POST of 100 KB, echoed', 'echo', '/', 32, 1,
                 b'0123456789' * 10_000, body_bytes=100_000),
+    Application('file', 'a file of 1 KB', 'hello', '/files/small.css', 64, 1,
+                b'a' * 1024, is_file=True),
+    Application('download', 'a file of 1 MiB', 'hello', '/files/large.bin', 16,
+                1, b'a' * (1 << 20), is_file=True),
     Application('sleep', 'waits 10 ms', 'snooze', '/', 32, 32,
                 b'Good morning.'),
 ]
+
+FILES = {'small.css': 1024, 'large.bin': 1 << 20}
 
 MIXED = Application('mixed', '1 % of requests wait 200 ms', 'mixed', '/', 32,
                     8, b'Hello, world!')

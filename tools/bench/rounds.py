@@ -33,6 +33,10 @@ class Run:
             sys.exit('wrk is not installed: apt-get install wrk')
         self.environment.prepare()
         self.servers = [s for s in servers.SERVERS if self.wanted(s)]
+        self.files = self.scratch / 'files'
+        self.files.mkdir()
+        for name, size in applications.FILES.items():
+            (self.files / name).write_bytes(b'a' * size)
         self.applications = [a for a in applications.APPLICATIONS
                              if a.name in self.options.apps]
         if any(a.needs_database for a in self.applications):
@@ -69,6 +73,7 @@ class Run:
             slots=application.slots, connections=application.connections,
             directory=directory, programs=self.environment.programs,
             gcorn=self.options.gcorn,
+            files=self.files if application.is_file else Path('/nonexistent'),
             processes=processes or self.options.processes)
 
     def turn(self, server, application):
@@ -112,7 +117,9 @@ class Run:
             print(f'round {number + 1} of {self.options.rounds}')
             for application in self.applications:
                 for server in self.servers:
-                    self.turn(server, application)
+                    if (server.serves_files if application.is_file
+                            else server.serves_applications):
+                        self.turn(server, application)
             if 'balance' in self.options.apps:
                 self.balance_turns(number)
 

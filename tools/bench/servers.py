@@ -24,6 +24,7 @@ class Launch:
     directory: Path     # for its sockets and temporary files
     programs: Path      # the virtual environment's bin
     gcorn: Path
+    files: Path = Path('/nonexistent')  # of applications that are files
     processes: bool = False     # slots are to be processes, not threads
 
     def program(self, name):
@@ -53,6 +54,8 @@ class Server:
     keeps_alive: bool = True
     needs: tuple[str, ...] = ()     # programs of the system
     note: str = ''
+    serves_applications: bool = True
+    serves_files: bool = False
 
 
 def gcorn(launch):
@@ -61,6 +64,8 @@ def gcorn(launch):
                '-w', str(workers), '--pin', 'off', '--chdir', str(APPS)]
     if threads > 1:
         command += ['--threads', str(threads)]
+    if launch.files.is_dir():
+        command += ['--static-map', f'/files={launch.files}']
     return [command + [f'{launch.module}:app']]
 
 
@@ -100,15 +105,24 @@ def uwsgi_http11(launch):
                   '--http11-socket', f'127.0.0.1:{launch.port}')]
 
 
-def uwsgi_nginx(launch):
-    conf = (LAUNCH / 'nginx.conf').read_text()
-    conf = conf.replace('@PORT@', str(launch.port))
-    conf = conf.replace('@DIR@', str(launch.directory))
+def nginx(launch, template):
+    conf = (LAUNCH / template).read_text()
+    for key, value in (('@PORT@', launch.port), ('@DIR@', launch.directory),
+                       ('@FILES@', launch.files)):
+        conf = conf.replace(key, str(value))
     path = launch.directory / 'nginx.conf'
     path.write_text(conf)
+    return ['nginx', '-c', str(path), '-e', str(path) + '.log']
+
+
+def uwsgi_nginx(launch):
     return [uwsgi(launch, *launch.split, '--uwsgi-socket',
                   str(launch.directory / 'uwsgi.sock')),
-            ['nginx', '-c', str(path), '-e', str(path) + '.log']]
+            nginx(launch, 'nginx.conf')]
+
+
+def nginx_files(launch):
+    return [nginx(launch, 'nginx_files.conf')]
 
 
 def granian(launch):
@@ -136,7 +150,10 @@ def script(name):
 
 
 SERVERS = [
-    Server('gcorn', None, gcorn),
+    Server('gcorn', None, gcorn, serves_files=True),
+    Server('nginx', 'nginx', nginx_files, needs=('nginx',),
+           serves_applications=False, serves_files=True,
+           note='sendfile and a cache of open files'),
     Server('gunicorn-sync', 'gunicorn', gunicorn_sync, keeps_alive=False,
            note='no keep-alive: a connection per request'),
     Server('gunicorn-gthread', 'gunicorn', gunicorn_gthread,
