@@ -13,7 +13,7 @@ static struct fake *fake_of(const struct ring *ring)
 
 static struct op *find(struct fake *fake, uint64_t token)
 {
-    for (size_t i = 0; i < OPS_MAX; i++) {
+    for (size_t i = 0; i < fake->op_top; i++) {
         if (fake->ops[i].used && fake->ops[i].token == token)
             return &fake->ops[i];
     }
@@ -32,7 +32,7 @@ static void check_allowed(struct fake *fake, const struct op *new)
     must(find(fake, new->token) == NULL);
     if (fake_is_sock(new->fd))
         must(!fake_sock(fake, new->fd)->closing);
-    for (size_t i = 0; i < OPS_MAX; i++) {
+    for (size_t i = 0; i < fake->op_top; i++) {
         const struct op *op = &fake->ops[i];
 
         if (!op->used || op->fd != new->fd)
@@ -52,6 +52,8 @@ static void submit(struct ring *ring, const struct op *template)
     while (i < OPS_MAX && fake->ops[i].used)
         i++;
     must(i < OPS_MAX);
+    if (i >= fake->op_top)
+        fake->op_top = (uint32_t)i + 1;
     fake->ops[i] = *template;
     fake->ops[i].used = true;
     fake->ops[i].order = fake->order++;
@@ -63,7 +65,7 @@ static struct op *choose(struct fake *fake)
     struct op *chosen = NULL;
     uint64_t count = 0;
 
-    for (size_t i = 0; i < OPS_MAX; i++) {
+    for (size_t i = 0; i < fake->op_top; i++) {
         struct op *op = &fake->ops[i];
 
         if (!op->used || !fake_is_playable(fake, op))
@@ -200,7 +202,7 @@ static void fake_close(struct ring *ring, int fd)
 {
     struct fake *fake = fake_of(ring);
 
-    for (size_t i = 0; i < OPS_MAX; i++)
+    for (size_t i = 0; i < fake->op_top; i++)
         must(!fake->ops[i].used || fake->ops[i].fd != fd);
     if (!fake_is_sock(fd))
         return;
@@ -338,7 +340,7 @@ uint32_t fake_ring_inflight(const struct ring *ring)
     const struct fake *fake = fake_of(ring);
     uint32_t n = 0;
 
-    for (size_t i = 0; i < OPS_MAX; i++)
+    for (size_t i = 0; i < fake->op_top; i++)
         n += fake->ops[i].used;
     return n;
 }
@@ -347,7 +349,7 @@ bool fake_ring_can_go_on(const struct ring *ring)
 {
     struct fake *fake = fake_of(ring);
 
-    for (size_t i = 0; i < OPS_MAX; i++) {
+    for (size_t i = 0; i < fake->op_top; i++) {
         if (fake->ops[i].used && fake_is_playable(fake, &fake->ops[i]))
             return true;
     }

@@ -66,6 +66,7 @@ struct fake {
     uint64_t random;
     uint64_t order;
     struct op ops[OPS_MAX];
+    uint32_t op_top; /* those from here on were never used */
     struct sock socks[SOCKETS_MAX];
     uint32_t sock_count;
     struct other others[OTHERS_MAX];

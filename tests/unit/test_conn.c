@@ -312,12 +312,13 @@ static void call_begin(struct call *call)
 static bool call_has_body(struct call *call)
 {
     struct exchange *x = call->writer.x;
+    uint32_t slot = exchange_slot(call->writer.arena, x);
     uint32_t state = EXCHANGE_BODY_PENDING;
 
     if (atomic_compare_exchange_strong(&x->body_state, &state,
                                        EXCHANGE_BODY_WANTED))
-        atomic_fetch_or(&call->writer.arena->header->progress[x->slot / 64],
-                        1ULL << x->slot % 64);
+        atomic_fetch_or(&call->writer.arena->header->progress[slot / 64],
+                        1ULL << slot % 64);
     return state == EXCHANGE_BODY_COMPLETE;
 }
 
@@ -473,6 +474,8 @@ static void world_open(struct world *world, uint64_t seed, bool cruel)
     assert_int_equal(conn_set_new(&world->set, &world->config, world->ring,
                                   &world->table, NULL),
                      0);
+    /* The set began with the real time, which is later. */
+    wheel_init(&world->set->wheel, world->clock_ns / NS_PER_MS);
     assert_int_equal(conn_listen(world->set, world->listen_fd, 0), 0);
     for (uint32_t i = 0; i < CALLS; i++) {
         atomic_store(&board_interp(world->board, i)->state,
