@@ -56,15 +56,23 @@ int arena_format(int fd, uint32_t slots, uint32_t chunks)
     return 0;
 }
 
-static bool header_is_valid(const struct arena_header *header, uint64_t bytes)
+/* What is checked is a copy: the memory belongs to others, too. */
+static bool shape_read(struct arena *arena, uint64_t bytes)
 {
+    const struct arena_header *header = arena->header;
+    uint64_t slots_off, chunks_off;
+
+    arena->slots = header->slots;
+    arena->chunks = header->chunks;
     if (header->magic != ARENA_MAGIC || header->bytes != bytes ||
-        !shape_is_valid(header->slots, header->chunks))
+        !shape_is_valid(arena->slots, arena->chunks))
         return false;
-    return bytes == arena_bytes(header->slots, header->chunks) &&
-           header->slots_off == header_bytes(header->chunks) &&
-           header->chunks_off ==
-               header->slots_off + (uint64_t)header->slots * ARENA_SLOT_BYTES;
+    slots_off = header_bytes(arena->chunks);
+    chunks_off = slots_off + (uint64_t)arena->slots * ARENA_SLOT_BYTES;
+    arena->first_slot = arena->base + slots_off;
+    arena->first_chunk = arena->base + chunks_off;
+    return bytes == arena_bytes(arena->slots, arena->chunks) &&
+           header->slots_off == slots_off && header->chunks_off == chunks_off;
 }
 
 int arena_map(struct arena *arena, int fd, uint32_t worker)
@@ -80,19 +88,17 @@ int arena_map(struct arena *arena, int fd, uint32_t worker)
                 fd, 0);
     if (base == MAP_FAILED)
         return -errno;
-    if (!header_is_valid(base, (uint64_t)st.st_size)) {
-        munmap(base, (size_t)st.st_size);
-        return -EINVAL;
-    }
     *arena = (struct arena){
         .header = base,
         .base = base,
-        .slots = ((struct arena_header *)base)->slots,
-        .chunks = ((struct arena_header *)base)->chunks,
         .worker = worker,
         .spool_memory_fd = -1,
         .spool_file_fd = -1,
     };
+    if (!shape_read(arena, (uint64_t)st.st_size)) {
+        munmap(base, (size_t)st.st_size);
+        return -EINVAL;
+    }
     return 0;
 }
 

@@ -49,6 +49,8 @@ struct arena_header {
 struct arena {
     struct arena_header *header;
     char *base;
+    char *first_slot;  /* our own copy of what the header says: nobody can */
+    char *first_chunk; /* change it after the check */
     uint32_t slots;
     uint32_t chunks;
     uint32_t worker; /* slot on the board */
@@ -70,8 +72,7 @@ static inline char *arena_chunk(const struct arena *arena, uint32_t chunk)
 {
     if (unlikely(chunk >= arena->chunks))
         return NULL;
-    return arena->base + arena->header->chunks_off +
-           (uint64_t)chunk * ARENA_CHUNK_BYTES;
+    return arena->first_chunk + (uint64_t)chunk * ARENA_CHUNK_BYTES;
 }
 
 /*

@@ -97,8 +97,6 @@ void conn_let_go(struct conn_set *set, struct conn *c, uint32_t flags)
 {
     struct exchange *x = c->x;
     struct conn_job *job = conn_job(set, x);
-    enum exchange_state state = exchange_word_state(
-        atomic_load_explicit(&x->word, memory_order_acquire));
 
     if (unlikely(job->files))
         conn_files_drop(set, job);
@@ -108,7 +106,7 @@ void conn_let_go(struct conn_set *set, struct conn *c, uint32_t flags)
     c->x = NULL;
     if (unlikely(job->lost))
         exchange_bury(set->table, x);
-    else if (exchange_is_over(x) || state == EXCHANGE_READING)
+    else if (exchange_is_over(x))
         exchange_free(set->table, x);
     else
         exchange_cancel(set->table, x, flags);

@@ -216,12 +216,22 @@ struct conn_set {
 static inline struct conn_job *conn_job(struct conn_set *set,
                                         const struct exchange *x)
 {
-    return &set->jobs[x->slot];
+    return &set->jobs[exchange_slot(&set->table->arena, x)];
 }
 
 static inline uint64_t conn_token(const struct conn *c, enum conn_op op)
 {
     return c->token | (uint64_t)op << 56;
+}
+
+/* What is configured, or what there is room for. */
+static inline uint64_t conn_body_limit(const struct conn_set *set)
+{
+    uint64_t limit = set->config->body_limit_bytes;
+
+    if (limit == 0 || limit > EXCHANGE_SPOOL_FILE_BYTES)
+        return EXCHANGE_SPOOL_FILE_BYTES;
+    return limit;
 }
 
 static inline struct bytes conn_stashed(const struct conn *c)

@@ -40,7 +40,8 @@ static int64_t read_inline(const struct exchange *x, uint64_t off, char *to,
 {
     size_t base = x->head_chunk == UINT32_MAX ? x->request.head_len : 0;
 
-    if (base + off + len > sizeof(x->inline_bytes))
+    if (off > sizeof(x->inline_bytes) || len > sizeof(x->inline_bytes) ||
+        base + off + len > sizeof(x->inline_bytes))
         return -EBADMSG;
     memcpy(to, x->inline_bytes + base + off, len);
     return (int64_t)len;
@@ -88,9 +89,13 @@ static int64_t read_spool(int fd, uint64_t off, char *to, size_t len)
 int64_t exchange_body_read(const struct arena *arena, const struct exchange *x,
                            uint64_t off, void *to, size_t len)
 {
-    if (off >= x->body_bytes)
+    uint64_t bytes = x->body_bytes;
+
+    if (off >= bytes)
         return 0;
-    len = min_u64(len, x->body_bytes - off);
+    if (bytes > EXCHANGE_SPOOL_FILE_BYTES)
+        return -EBADMSG;
+    len = min_u64(len, bytes - off);
     switch ((enum exchange_body)x->body_kind) {
     case EXCHANGE_BODY_NONE:
         return 0;
@@ -99,10 +104,10 @@ int64_t exchange_body_read(const struct arena *arena, const struct exchange *x,
     case EXCHANGE_BODY_CHUNKED:
         return read_chunks(arena, x, off, to, len);
     case EXCHANGE_BODY_MEMORY:
-        off += x->slot * EXCHANGE_SPOOL_MEMORY_BYTES;
+        off += exchange_slot(arena, x) * EXCHANGE_SPOOL_MEMORY_BYTES;
         return read_spool(arena->spool_memory_fd, off, to, len);
     case EXCHANGE_BODY_FILE:
-        off += x->slot * EXCHANGE_SPOOL_FILE_BYTES;
+        off += exchange_slot(arena, x) * EXCHANGE_SPOOL_FILE_BYTES;
         return read_spool(arena->spool_file_fd, off, to, len);
     }
     return -EBADMSG;

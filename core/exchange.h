@@ -104,8 +104,7 @@ struct exchange {
     _Atomic uint32_t flags;
     _Atomic uint32_t body_state; /* futex */
     uint32_t attempts;           /* W: worker: given to an interpreter before */
-    uint32_t slot;
-    uint64_t arrived_ns; /* first byte of the request */
+    uint64_t arrived_ns;         /* first byte of the request */
     uint64_t ready_ns;
     /* request, W: worker */
     cache_aligned struct http_request request;
@@ -153,8 +152,16 @@ static inline uint64_t exchange_word_sequence(uint64_t word)
 static inline struct exchange *exchange_at(const struct arena *arena,
                                            uint32_t slot)
 {
-    return (struct exchange *)(void *)(arena->base + arena->header->slots_off +
+    return (struct exchange *)(void *)(arena->first_slot +
                                        (uint64_t)slot * ARENA_SLOT_BYTES);
+}
+
+/* Which slot it is says its place: what is written in it may be nonsense. */
+static inline uint32_t exchange_slot(const struct arena *arena,
+                                     const struct exchange *x)
+{
+    return (uint32_t)((uint64_t)((const char *)x - arena->first_slot) /
+                      ARENA_SLOT_BYTES);
 }
 
 /*

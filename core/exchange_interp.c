@@ -209,7 +209,7 @@ static void mark_progress(struct exchange_writer *writer, uint32_t slot)
 
 static void wake_now(struct exchange_writer *writer)
 {
-    mark_progress(writer, writer->x->slot);
+    mark_progress(writer, exchange_slot(writer->arena, writer->x));
     board_wake_worker(
         board_worker(writer->thread->site->board, writer->arena->worker));
 }
@@ -261,11 +261,12 @@ static bool window_is_full(const struct exchange_writer *writer)
 static int chunk_next(struct exchange_writer *writer)
 {
     struct exchange *x = writer->x;
-    int32_t chunk = arena_chunk_get(writer->arena, x->slot);
+    uint32_t slot = exchange_slot(writer->arena, x);
+    int32_t chunk = arena_chunk_get(writer->arena, slot);
 
     if (chunk < 0)
         return -EAGAIN;
-    if ((uint32_t)chunk != x->slot)
+    if ((uint32_t)chunk != slot)
         atomic_fetch_add_explicit(&x->extra_chunks, 1, memory_order_relaxed);
     writer->chunk = arena_chunk(writer->arena, (uint32_t)chunk);
     writer->chunk_id = (uint32_t)chunk;
@@ -334,7 +335,7 @@ int exchange_publish(struct exchange_writer *writer)
         return -EAGAIN;
     bytes_publish(writer);
     word_move(writer->x, EXCHANGE_RESPONDING);
-    mark_progress(writer, writer->x->slot);
+    mark_progress(writer, exchange_slot(writer->arena, writer->x));
     return 0;
 }
 
@@ -375,7 +376,8 @@ static int send_file(int socket_fd, int fd, struct exchange_file_note *note)
 int exchange_file(struct exchange_writer *writer, int fd, uint64_t off,
                   uint64_t len)
 {
-    struct exchange_file_note note = {.slot = writer->x->slot};
+    struct exchange_file_note note = {
+        .slot = exchange_slot(writer->arena, writer->x)};
     const struct board_worker *worker =
         board_worker(writer->thread->site->board, writer->arena->worker);
     int error = exchange_flush(writer);
@@ -473,8 +475,8 @@ void exchange_finish(struct exchange_writer *writer)
 {
     struct exchange_thread *thread = writer->thread;
     struct exchange *x = writer->x;
+    uint32_t slot = exchange_slot(writer->arena, x);
     uint64_t now = now_ns();
-    uint32_t slot;
 
     if (writer->fill > writer->start)
         bytes_publish(writer);
@@ -487,7 +489,7 @@ void exchange_finish(struct exchange_writer *writer)
                                   memory_order_relaxed) == 1)
         atomic_store_explicit(&thread->self->busy_since_ns, 0,
                               memory_order_relaxed);
-    slot = x->slot; /* x is not ours any more after the next line */
+    /* x is not ours any more after the next line. */
     word_move(x, EXCHANGE_DONE);
     mark_progress(writer, slot);
     announce_or_defer(thread, writer->arena->worker, now);

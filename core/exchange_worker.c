@@ -23,6 +23,12 @@ static void futex_wake(_Atomic uint32_t *word)
     syscall(SYS_futex, word, FUTEX_WAKE, INT32_MAX, NULL, NULL, 0);
 }
 
+static uint32_t slot_of(const struct exchange_table *table,
+                        const struct exchange *x)
+{
+    return exchange_slot(&table->arena, x);
+}
+
 static uint64_t word_of(const struct exchange *x)
 {
     return atomic_load_explicit(&x->word, memory_order_acquire);
@@ -50,6 +56,30 @@ static void clear_ready_bit(struct exchange_table *table, uint32_t slot)
         atomic_fetch_and(ready, ~bit);
 }
 
+/*
+ * What the worker knows of a slot by itself. The word in shared memory says the
+ * same, unless somebody wrote nonsense into it.
+ */
+enum slot_use {
+    SLOT_IDLE,  /* in free_slots */
+    SLOT_HELD,  /* the worker's alone */
+    SLOT_GIVEN, /* was made ready: an interpreter may have it */
+    SLOT_ORPHAN /* the same, and no connection waits for it */
+};
+
+static enum slot_use use_of(const struct exchange_table *table,
+                            const struct exchange *x)
+{
+    return (enum slot_use)table->slot_use[slot_of(table, x)];
+}
+
+static void use_set(struct exchange_table *table, const struct exchange *x,
+                    enum slot_use use)
+{
+    table->orphans += (use == SLOT_ORPHAN) - (use_of(table, x) == SLOT_ORPHAN);
+    table->slot_use[slot_of(table, x)] = (uint8_t)use;
+}
+
 /* The spools are sparse; what a slot wrote is given back to the machine. */
 static void spool_punch(struct exchange_table *table, struct exchange *x)
 {
@@ -63,40 +93,44 @@ static void spool_punch(struct exchange_table *table, struct exchange *x)
         return;
     }
     fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
-              (off_t)(x->slot * stride), (off_t)x->body_bytes);
+              (off_t)(slot_of(table, x) * stride),
+              (off_t)min_u64(x->body_bytes, stride));
 }
 
 static void chunks_drop(struct exchange_table *table, struct exchange *x)
 {
+    uint32_t slot = slot_of(table, x);
+
     if (atomic_load_explicit(&x->extra_chunks, memory_order_relaxed) > 0)
-        arena_chunk_put_all(&table->arena, x->slot);
+        arena_chunk_put_all(&table->arena, slot);
     else
-        arena_chunk_put(&table->arena, x->slot, x->slot);
+        arena_chunk_put(&table->arena, slot, slot);
 }
 
 void exchange_free(struct exchange_table *table, struct exchange *x)
 {
-    uint64_t word = word_of(x);
-    enum exchange_state state = exchange_word_state(word);
+    uint64_t finished = x->finished_ns;
+    uint64_t started = x->started_ns;
 
-    must(state == EXCHANGE_READING || state == EXCHANGE_DONE);
-    if (x->finished_ns > x->started_ns)
-        table->service_ns += (x->finished_ns - x->started_ns) / SERVICE_WEIGHT -
+    must(use_of(table, x) != SLOT_IDLE); /* else it is freed twice */
+    if (finished > started)
+        table->service_ns += (finished - started) / SERVICE_WEIGHT -
                              table->service_ns / SERVICE_WEIGHT;
     spool_punch(table, x);
     chunks_drop(table, x);
-    word_set(x, EXCHANGE_FREE, exchange_word_sequence(word) + 1);
-    table->free_slots[table->free_count++] = (uint16_t)x->slot;
+    use_set(table, x, SLOT_IDLE);
+    word_set(x, EXCHANGE_FREE, exchange_word_sequence(word_of(x)) + 1);
+    table->free_slots[table->free_count++] = (uint16_t)slot_of(table, x);
 }
 
 /* A slot found at start: another process, now dead, was its worker. */
 static void slot_adopt(struct exchange_table *table, struct exchange *x)
 {
-    uint64_t word;
-
+    use_set(table, x, SLOT_GIVEN);
     switch (state_of(x)) {
     case EXCHANGE_FREE:
-        table->free_slots[table->free_count++] = (uint16_t)x->slot;
+        use_set(table, x, SLOT_IDLE);
+        table->free_slots[table->free_count++] = (uint16_t)slot_of(table, x);
         return;
     case EXCHANGE_READING:
     case EXCHANGE_DONE:
@@ -117,11 +151,17 @@ static void slot_adopt(struct exchange_table *table, struct exchange *x)
     atomic_fetch_or(&x->flags, EXCHANGE_CANCELLED);
     futex_wake(&x->out_head);
     futex_wake(&x->body_state);
-    table->orphans++;
+    use_set(table, x, SLOT_ORPHAN);
     /* It may have let go before it could see the flag. */
-    word = word_of(x);
-    if (exchange_word_state(word) == EXCHANGE_DONE)
-        exchange_settle(table, x);
+    exchange_settle(table, x);
+}
+
+/* A mad interpreter may have written any number. */
+static uint32_t slots_used(const struct exchange_table *table)
+{
+    uint32_t used = atomic_load(&table->arena.header->slots_used);
+
+    return used < table->arena.slots ? used : table->arena.slots;
 }
 
 int exchange_table_init(struct exchange_table *table, struct board *board,
@@ -139,9 +179,12 @@ int exchange_table_init(struct exchange_table *table, struct board *board,
     table->arena.spool_memory_fd = worker->spool_memory_fd;
     table->arena.spool_file_fd = worker->spool_file_fd;
     table->free_slots = calloc(table->arena.slots, sizeof(uint16_t));
-    if (!table->free_slots)
+    table->slot_use = calloc(table->arena.slots, sizeof(uint8_t));
+    if (!table->free_slots || !table->slot_use) {
+        exchange_table_done(table);
         return -ENOMEM;
-    used = atomic_load(&table->arena.header->slots_used);
+    }
+    used = slots_used(table);
     for (slot = table->arena.slots; slot-- > 0;) {
         if (slot < used)
             slot_adopt(table, exchange_at(&table->arena, slot));
@@ -154,7 +197,9 @@ int exchange_table_init(struct exchange_table *table, struct board *board,
 void exchange_table_done(struct exchange_table *table)
 {
     free(table->free_slots);
+    free(table->slot_use);
     table->free_slots = NULL;
+    table->slot_use = NULL;
 }
 
 struct exchange *exchange_new(struct exchange_table *table)
@@ -167,7 +212,7 @@ struct exchange *exchange_new(struct exchange_table *table)
         return NULL;
     slot = table->free_slots[--table->free_count];
     x = exchange_at(&table->arena, slot);
-    x->slot = slot;
+    use_set(table, x, SLOT_HELD);
     if (unlikely(slot >= atomic_load_explicit(used, memory_order_relaxed)))
         atomic_store(used, slot + 1);
     memset(&x->request, 0, sizeof(x->request));
@@ -196,7 +241,7 @@ static int32_t run_for(struct exchange_table *table, struct exchange *x,
 
     if (count > EXCHANGE_HEAD_CHUNKS * 16)
         return -ENOBUFS;
-    run = arena_run_get(&table->arena, x->slot, (uint32_t)count);
+    run = arena_run_get(&table->arena, slot_of(table, x), (uint32_t)count);
     if (run >= 0)
         atomic_fetch_add_explicit(&x->extra_chunks, 1, memory_order_relaxed);
     return run;
@@ -273,7 +318,10 @@ static int write_chunks(struct exchange_table *table, struct exchange *x,
         uint32_t index = (uint32_t)(off / ARENA_CHUNK_BYTES);
         size_t in = off % ARENA_CHUNK_BYTES;
         size_t n = min_u64(data.n, ARENA_CHUNK_BYTES - in);
+        char *to;
 
+        if (index >= EXCHANGE_BODY_CHUNKS)
+            return -EBADMSG;
         if (in == 0) {
             int32_t chunk = run_for(table, x, 1);
 
@@ -281,12 +329,24 @@ static int write_chunks(struct exchange_table *table, struct exchange *x,
                 return chunk;
             x->body_chunk[index] = (uint32_t)chunk;
         }
-        memcpy(arena_chunk(&table->arena, x->body_chunk[index]) + in, data.p,
-               n);
+        to = arena_chunk(&table->arena, x->body_chunk[index]);
+        if (!to)
+            return -EBADMSG;
+        memcpy(to + in, data.p, n);
         data.p += n;
         data.n -= n;
         off += n;
     }
+    return 0;
+}
+
+static int write_inline(struct exchange *x, uint64_t off, struct bytes data)
+{
+    size_t at = inline_base(x) + off;
+
+    if (at > sizeof(x->inline_bytes) || data.n > sizeof(x->inline_bytes) - at)
+        return -EBADMSG;
+    memcpy(x->inline_bytes + at, data.p, data.n);
     return 0;
 }
 
@@ -297,16 +357,15 @@ static int body_write(struct exchange_table *table, struct exchange *x,
     case EXCHANGE_BODY_NONE:
         return 0;
     case EXCHANGE_BODY_INLINE:
-        memcpy(x->inline_bytes + inline_base(x) + off, data.p, data.n);
-        return 0;
+        return write_inline(x, off, data);
     case EXCHANGE_BODY_CHUNKED:
         return write_chunks(table, x, off, data);
     case EXCHANGE_BODY_MEMORY:
-        return write_spool(table->arena.spool_memory_fd,
-                           x->slot * EXCHANGE_SPOOL_MEMORY_BYTES + off, data);
+        off += slot_of(table, x) * EXCHANGE_SPOOL_MEMORY_BYTES;
+        return write_spool(table->arena.spool_memory_fd, off, data);
     case EXCHANGE_BODY_FILE:
-        return write_spool(table->arena.spool_file_fd,
-                           x->slot * EXCHANGE_SPOOL_FILE_BYTES + off, data);
+        off += slot_of(table, x) * EXCHANGE_SPOOL_FILE_BYTES;
+        return write_spool(table->arena.spool_file_fd, off, data);
     }
     return -EINVAL;
 }
@@ -316,9 +375,10 @@ static int body_move(struct exchange_table *table, struct exchange *x,
                      enum exchange_body place)
 {
     char buffer[COPY_BYTES];
+    uint64_t bytes = x->body_bytes;
     uint64_t off = 0;
 
-    while (off < x->body_bytes) {
+    while (off < bytes) {
         int64_t n = exchange_body_read(&table->arena, x, off, buffer,
                                        sizeof(buffer));
         int error;
@@ -339,23 +399,23 @@ static int body_move(struct exchange_table *table, struct exchange *x,
 int exchange_body_append(struct exchange_table *table, struct exchange *x,
                          struct bytes data, uint64_t expected)
 {
-    uint64_t after = x->body_bytes + data.n;
+    uint64_t before = x->body_bytes;
+    uint64_t after = before + data.n;
     enum exchange_body place = body_place(x, max_u64(after, expected));
     int error = 0;
 
-    if (after > EXCHANGE_SPOOL_FILE_BYTES)
+    if (before > EXCHANGE_SPOOL_FILE_BYTES || after > EXCHANGE_SPOOL_FILE_BYTES)
         return -EFBIG;
     if (data.n == 0)
         return 0;
     if (x->body_kind < place)
         error = body_move(table, x, place);
     if (!error)
-        error = body_write(table, x, place, x->body_bytes, data);
+        error = body_write(table, x, place, before, data);
     if (error == -ENOBUFS) { /* no chunks: the next place needs none */
         error = body_move(table, x, EXCHANGE_BODY_MEMORY);
         if (!error)
-            error = body_write(table, x, EXCHANGE_BODY_MEMORY, x->body_bytes,
-                               data);
+            error = body_write(table, x, EXCHANGE_BODY_MEMORY, before, data);
     }
     if (!error)
         x->body_bytes = after;
@@ -365,10 +425,11 @@ int exchange_body_append(struct exchange_table *table, struct exchange *x,
 void exchange_ready(struct exchange_table *table, struct exchange *x)
 {
     uint64_t sequence = exchange_word_sequence(word_of(x));
+    uint32_t slot = slot_of(table, x);
 
+    use_set(table, x, SLOT_GIVEN);
     word_set(x, EXCHANGE_READY, sequence);
-    atomic_fetch_or(&table->arena.header->ready[x->slot / 64],
-                    1ULL << x->slot % 64);
+    atomic_fetch_or(&table->arena.header->ready[slot / 64], 1ULL << slot % 64);
     table->made_ready++;
 }
 
@@ -386,7 +447,8 @@ bool exchange_take_back(struct exchange_table *table, struct exchange *x)
         !atomic_compare_exchange_strong(
             &x->word, &word, (word & ~0xffffffULL) | EXCHANGE_READING))
         return false;
-    clear_ready_bit(table, x->slot);
+    clear_ready_bit(table, slot_of(table, x));
+    use_set(table, x, SLOT_HELD);
     return true;
 }
 
@@ -575,7 +637,8 @@ static bool part_is_valid(const struct exchange_table *table,
     if (part->kind != EXCHANGE_PART_BYTES || part->chunk >= arena->chunks)
         return false;
     return atomic_load_explicit(&arena->header->owner[part->chunk],
-                                memory_order_relaxed) == x->slot + 1 &&
+                                memory_order_relaxed) ==
+               slot_of(table, x) + 1 &&
            part->off <= ARENA_CHUNK_BYTES &&
            part->len <= ARENA_CHUNK_BYTES - part->off;
 }
@@ -612,7 +675,7 @@ static void chunk_passed(struct exchange_table *table, struct exchange *x,
     if (part->kind != EXCHANGE_PART_BYTES)
         return;
     if (x->sent_chunk != UINT32_MAX && x->sent_chunk != part->chunk)
-        arena_chunk_put(&table->arena, x->slot, x->sent_chunk);
+        arena_chunk_put(&table->arena, slot_of(table, x), x->sent_chunk);
     x->sent_chunk = part->chunk;
 }
 
@@ -638,12 +701,8 @@ bool exchange_is_over(struct exchange *x)
 
 bool exchange_settle(struct exchange_table *table, struct exchange *x)
 {
-    if (!(atomic_load_explicit(&x->flags, memory_order_relaxed) &
-          EXCHANGE_CANCELLED) ||
-        state_of(x) != EXCHANGE_DONE)
+    if (use_of(table, x) != SLOT_ORPHAN || state_of(x) != EXCHANGE_DONE)
         return false;
-    if (table->orphans)
-        table->orphans--;
     exchange_free(table, x);
     return true;
 }
@@ -652,11 +711,11 @@ void exchange_cancel(struct exchange_table *table, struct exchange *x,
                      uint32_t flags)
 {
     atomic_fetch_or(&x->flags, flags | EXCHANGE_CANCELLED);
-    if (state_of(x) == EXCHANGE_READING || exchange_take_back(table, x)) {
+    if (use_of(table, x) == SLOT_HELD || exchange_take_back(table, x)) {
         exchange_free(table, x);
         return;
     }
-    table->orphans++;
+    use_set(table, x, SLOT_ORPHAN);
     if (exchange_settle(table, x))
         return;
     futex_wake(&x->out_head);
@@ -666,16 +725,18 @@ void exchange_cancel(struct exchange_table *table, struct exchange *x,
 /* What the dead interpreter wrote goes; the request's own chunks stay. */
 static void response_drop(struct exchange_table *table, struct exchange *x)
 {
-    uint32_t tail = atomic_load(&x->out_tail);
+    uint32_t slot = slot_of(table, x);
+    uint32_t head = atomic_load(&x->out_head);
+    uint32_t count = atomic_load(&x->out_tail) - head;
     uint32_t i;
 
-    for (i = atomic_load(&x->out_head); i != tail; i++) {
+    for (i = head; i != head + count && count <= EXCHANGE_PARTS; i++) {
         const struct exchange_part *part = &x->part[i % EXCHANGE_PARTS];
 
         if (part->kind == EXCHANGE_PART_BYTES)
-            arena_chunk_put(&table->arena, x->slot, part->chunk);
+            arena_chunk_put(&table->arena, slot, part->chunk);
     }
-    arena_chunk_put(&table->arena, x->slot, x->slot);
+    arena_chunk_put(&table->arena, slot, slot);
     atomic_store(&x->out_tail, 0);
     atomic_store(&x->out_head, 0);
     atomic_store(&x->out_waiting, 0);
@@ -697,10 +758,32 @@ bool exchange_retry(struct exchange_table *table, struct exchange *x)
 
 void exchange_bury(struct exchange_table *table, struct exchange *x)
 {
-    if (atomic_load(&x->flags) & EXCHANGE_CANCELLED && table->orphans)
-        table->orphans--;
-    word_set(x, EXCHANGE_DONE, exchange_word_sequence(word_of(x)));
     exchange_free(table, x);
+}
+
+static bool is_lost(const struct exchange_table *table,
+                    const struct exchange *x)
+{
+    const struct board *board = table->board;
+    uint64_t word = word_of(x);
+    uint32_t interp = exchange_word_interp(word);
+
+    if (use_of(table, x) != SLOT_GIVEN && use_of(table, x) != SLOT_ORPHAN)
+        return false;
+    switch (exchange_word_state(word)) {
+    case EXCHANGE_RUNNING:
+    case EXCHANGE_RESPONDING:
+        return interp >= board->interp_slots ||
+               atomic_load(&board_interp(board, interp)->state) ==
+                   BOARD_INTERP_DEAD;
+    case EXCHANGE_READY:
+    case EXCHANGE_DONE:
+        return false;
+    case EXCHANGE_FREE:
+    case EXCHANGE_READING:
+        break;
+    }
+    return true; /* nonsense, written by one that may be the dead one */
 }
 
 void exchange_sweep(struct exchange_table *table, exchange_lost_fn *on_lost,
@@ -708,20 +791,13 @@ void exchange_sweep(struct exchange_table *table, exchange_lost_fn *on_lost,
 {
     struct board *board = table->board;
     uint64_t epoch = atomic_load(&board->death_epoch);
-    uint32_t used = atomic_load(&table->arena.header->slots_used);
+    uint32_t used = slots_used(table);
     uint32_t slot;
 
     for (slot = 0; slot < used; slot++) {
         struct exchange *x = exchange_at(&table->arena, slot);
-        uint64_t word = word_of(x);
-        enum exchange_state state = exchange_word_state(word);
-        uint32_t interp = exchange_word_interp(word);
 
-        if (state != EXCHANGE_RUNNING && state != EXCHANGE_RESPONDING)
-            continue;
-        if (interp < board->interp_slots &&
-            atomic_load(&board_interp(board, interp)->state) !=
-                BOARD_INTERP_DEAD)
+        if (!is_lost(table, x))
             continue;
         atomic_store(&x->extra_chunks, 1); /* it may not have counted */
         clear_ready_bit(table, slot);

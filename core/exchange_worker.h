@@ -23,6 +23,7 @@ struct exchange_table {
     uint64_t service_ns;    /* what a request takes, moving average */
     uint32_t waiting;       /* requests, as exchange_wake() last saw */
     uint16_t *free_slots;   /* a stack, lowest slots on top at first */
+    uint8_t *slot_use;      /* of each slot, private */
 };
 
 /*

@@ -87,7 +87,7 @@ static void one_request_there_and_back(void **state)
     assert_int_equal(exchange_part_next(&stage.table, x, 0, &part, &bytes), 0);
     exchange_finish(&writer);
     assert_true(exchange_progress(&stage.table, &slot));
-    assert_int_equal(slot, x->slot);
+    assert_int_equal(slot, exchange_slot(&stage.table.arena, x));
     assert_false(exchange_progress(&stage.table, &slot));
     assert_int_equal(exchange_part_next(&stage.table, x, 0, &part, &bytes), 1);
     assert_int_equal(part.len, 5);
@@ -261,7 +261,8 @@ static void nonsense_in_parts_is_found(void **state)
     x->part[0].chunk = CHUNKS;
     assert_int_equal(exchange_part_next(&stage.table, x, 0, &part, &bytes),
                      -EBADMSG);
-    x->part[0].chunk = x->slot + 1; /* somebody else's */
+    x->part[0].chunk = exchange_slot(&stage.table.arena, x) +
+                       1; /* somebody else's */
     assert_int_equal(exchange_part_next(&stage.table, x, 0, &part, &bytes),
                      -EBADMSG);
     atomic_store(&x->out_tail, 400);
@@ -386,13 +387,14 @@ static void start_some(struct stress *stress)
            stress->next_id < STRESS_REQUESTS) {
         uint32_t id = ++stress->next_id;
         struct exchange *x = exchange_new(&stress->stage->table);
+        uint32_t slot = exchange_slot(&stress->stage->table.arena, x);
 
         memcpy(exchange_head_room(&stress->stage->table, x, sizeof(id)), &id,
                sizeof(id));
         x->request.head_len = sizeof(id);
         x->ready_ns = now_ns();
-        stress->id[x->slot] = id;
-        stress->got[x->slot] = 0;
+        stress->id[slot] = id;
+        stress->got[slot] = 0;
         stress->flying++;
         exchange_ready(&stress->stage->table, x);
     }
@@ -400,12 +402,13 @@ static void start_some(struct stress *stress)
 
 static void settle_one(struct stress *stress, struct exchange *x, bool lost)
 {
-    uint32_t id = stress->id[x->slot];
+    uint32_t slot = exchange_slot(&stress->stage->table.arena, x);
+    uint32_t id = stress->id[slot];
 
     assert_int_not_equal(id, 0);
     assert_int_equal(stress->answered[id], 0); /* none served twice */
     stress->answered[id] = 1;
-    stress->id[x->slot] = 0;
+    stress->id[slot] = 0;
     stress->flying--;
     stress->done++;
     stress->lost += lost;
@@ -414,8 +417,9 @@ static void settle_one(struct stress *stress, struct exchange *x, bool lost)
 static void on_lost(void *context, struct exchange *x)
 {
     struct stress *stress = context;
+    uint32_t slot = exchange_slot(&stress->stage->table.arena, x);
 
-    if (stress->got[x->slot] == 0 && exchange_retry(&stress->stage->table, x)) {
+    if (stress->got[slot] == 0 && exchange_retry(&stress->stage->table, x)) {
         stress->retried++;
         return;
     }

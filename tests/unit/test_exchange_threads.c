@@ -149,18 +149,19 @@ static void crew_stop(struct crew *crew)
 static void start_one(struct desk *desk)
 {
     struct exchange *x = exchange_new(desk->table);
+    uint32_t slot = exchange_slot(&desk->table->arena, x);
     uint32_t id = ++desk->started;
 
     assert_non_null(x);
     memcpy(exchange_head_room(desk->table, x, sizeof(id)), &id, sizeof(id));
     x->request.head_len = sizeof(id);
     x->ready_ns = now_ns();
-    desk->id[x->slot] = id;
-    desk->got[x->slot] = 0;
+    desk->id[slot] = id;
+    desk->got[slot] = 0;
     desk->flying++;
     exchange_ready(desk->table, x);
     if (id % CANCEL_EVERY == 0) {
-        desk->id[x->slot] = 0;
+        desk->id[slot] = 0;
         desk->flying--;
         desk->cancelled++;
         exchange_cancel(desk->table, x, 0);

@@ -78,7 +78,7 @@ static void take_file(struct desk *desk, const struct exchange_part *part)
     header = CMSG_FIRSTHDR(&message);
     must(header != NULL);
     memcpy(&fd, CMSG_DATA(header), sizeof(fd));
-    must(note.slot == desk->x->slot);
+    must(note.slot == exchange_slot(&stage.table.arena, desk->x));
     must(desk->n + part->file_len < TEXT_MAX);
     must(pread(fd, stage.text + desk->n, part->file_len,
                (off_t)part->file_off) == (ssize_t)part->file_len);
