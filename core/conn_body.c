@@ -66,9 +66,9 @@ static void spool_failed(struct conn_set *set, struct conn *c, int error)
 static bool over_limit(const struct conn_set *set, const struct conn *c,
                        uint64_t more)
 {
-    uint64_t limit = set->config->body_limit_bytes;
+    uint64_t limit = conn_body_limit(set);
 
-    return limit && more > limit - min_u64(limit, c->x->body_bytes);
+    return more > limit - min_u64(limit, c->x->body_bytes);
 }
 
 static bool append(struct conn_set *set, struct conn *c, struct bytes data,
@@ -185,7 +185,8 @@ void conn_body_wanted(struct conn_set *set, struct conn *c)
     struct conn_span stash = c->stash;
     size_t used;
 
-    if (c->flags & (CONN_EOF | CONN_DISCARD) || c->inflight & CONN_IN_OUTPUT) {
+    if (c->flags & CONN_DISCARD || c->inflight & CONN_IN_OUTPUT ||
+        (c->flags & CONN_EOF && stashed.n == 0)) {
         conn_body_give_up(set, c);
         return;
     }
@@ -203,6 +204,8 @@ void conn_body_wanted(struct conn_set *set, struct conn *c)
     if (!(c->flags & CONN_DISCARD) && c->state != CONN_CLOSING)
         conn_stash(set, c, (struct bytes){stashed.p + used, stashed.n - used});
     conn_block_put(set, &stash);
+    if (c->state == CONN_BODY && c->flags & CONN_EOF)
+        conn_body_failed(set, c);
     conn_receive(set, c);
 }
 

@@ -99,15 +99,6 @@ static bool exchange_fill(struct conn_set *set, struct conn *c,
     return true;
 }
 
-static bool body_too_large(const struct conn_set *set)
-{
-    uint64_t limit = set->config->body_limit_bytes;
-
-    if (limit == 0 || limit > EXCHANGE_SPOOL_FILE_BYTES)
-        limit = EXCHANGE_SPOOL_FILE_BYTES;
-    return set->request.content_length > limit;
-}
-
 /* A whole head is at data. Returns how much of data is used. */
 static size_t on_head(struct conn_set *set, struct conn *c, struct bytes data)
 {
@@ -124,7 +115,7 @@ static size_t on_head(struct conn_set *set, struct conn *c, struct bytes data)
             return data.n;
         }
     }
-    if (unlikely(body_too_large(set))) {
+    if (unlikely(set->request.content_length > conn_body_limit(set))) {
         conn_refuse(set, c, HTTP_ERROR_BODY_LIMIT, data.p);
         return data.n;
     }
@@ -278,6 +269,8 @@ void conn_next(struct conn_set *set, struct conn *c)
     if (c->stash.len > 0)
         parse_stash(set, c);
     unpause(set, c);
+    if (c->state == CONN_BODY && c->flags & CONN_EOF)
+        conn_body_failed(set, c); /* its end was heard before its start */
     if (c->state != CONN_IDLE && c->state != CONN_HEAD)
         return;
     if (c->flags & CONN_EOF || (set->drain_until_ns && !c->stash.len))
