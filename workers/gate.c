@@ -185,6 +185,8 @@ uint64_t gate_due(const struct gate *gate)
 {
     uint64_t due = UINT64_MAX;
 
+    if (gate->epoll_fd < 0)
+        return due;
     for (uint32_t i = 0; i < GATE_CLIENTS; i++)
         if (gate->clients[i].fd >= 0)
             due = min_u64(due,

@@ -7,8 +7,10 @@
 #include "title.h"
 
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 static int fail(const struct config_error *error)
@@ -68,6 +70,20 @@ static int run(struct config *config, const struct title *title)
     return master_run(config, title, &task);
 }
 
+/* "gcorn ctl" and "gcorn reload" are a program beside this one. */
+static int run_ctl(char **argv)
+{
+    char path[PATH_MAX];
+    ssize_t n = readlink("/proc/self/exe", path, sizeof(path) - 5);
+
+    if (n > 0) {
+        memcpy(path + n, "-ctl", 5);
+        execv(path, argv);
+    }
+    fprintf(stderr, "Error: can't run gcorn-ctl: %s\n", strerror(errno));
+    return 1;
+}
+
 int main(int argc, char **argv)
 {
     struct config config;
@@ -84,6 +100,9 @@ int main(int argc, char **argv)
     };
 
     streams_open();
+    if (argc > 1 &&
+        (strcmp(argv[1], "ctl") == 0 || strcmp(argv[1], "reload") == 0))
+        return run_ctl(argv);
     if (config_load(&config, &input, &error) < 0) {
         code = fail(&error);
     } else if (!act(&config)) {

@@ -2,6 +2,8 @@
 #include "observer.h"
 
 #include "admin.h"
+#include "control.h"
+#include "control_socket.h"
 #include "core/log.h"
 
 #include <fcntl.h>
@@ -15,6 +17,7 @@
 
 /* How long a client may say and take nothing. */
 #define ADMIN_PATIENCE_NS (30 * NS_PER_S)
+#define CONTROL_PATIENCE_NS (300 * NS_PER_S) /* as Gunicorn's */
 #define BACKLOG 64
 /* Requests of which one's CPU time is measured, for the histogram. */
 #define CPU_SAMPLE 16
@@ -90,26 +93,48 @@ static int admin_open(struct observer *observer, struct config_error *error)
     return 0;
 }
 
+/* Without it the server serves as well. */
+static int control_open(struct observer *observer, struct config_error *error)
+{
+    struct control_socket *control = &observer->control_socket;
+    const struct config *config = observer->master->config;
+    struct config_error why;
+
+    if (config->control_socket_disable)
+        return 0;
+    if (control_socket_open(control, config, &why) < 0) {
+        control_socket_close(control);
+        log_warning("No control socket: %s", why.text);
+        return 0;
+    }
+    observer->control.patience_ns = CONTROL_PATIENCE_NS;
+    observer->control.take = control_take;
+    log_info("Control socket listening at %s", control->listener.address.host);
+    return gate_start(observer, &observer->control, &control->listener, error);
+}
+
 int observer_open(struct master *master, struct config_error *error)
 {
     struct observer *observer;
     int err;
 
-    if (master->checks_only || master->config->admin_bind[0] == '\0')
+    if (master->checks_only || (master->config->admin_bind[0] == '\0' &&
+                                master->config->control_socket_disable))
         return 0;
     observer = calloc(1, sizeof(*observer));
     if (observer == NULL)
         return config_fail(error, 1, "out of memory");
     master->observer = observer;
     observer->master = master;
-    observer->admin.epoll_fd = -1;
+    observer->admin.epoll_fd = observer->control.epoll_fd = -1;
     observer->started_ns = now_ns();
     observer->started = (double)time(NULL);
     err = arenas_map(observer);
     if (err < 0)
         return config_fail(error, 1, "Can't map the shared memory: %s",
                            strerror(-err));
-    return admin_open(observer, error);
+    err = admin_open(observer, error);
+    return err < 0 ? err : control_open(observer, error);
 }
 
 void observer_turn(struct master *master)
@@ -119,15 +144,24 @@ void observer_turn(struct master *master)
     if (observer == NULL)
         return;
     gate_turn(&observer->admin, master->now);
+    gate_turn(&observer->control, master->now);
 }
 
 void observer_settle(struct master *master)
 {
     struct observer *observer = master->observer;
 
-    if (observer == NULL || observer->admin.epoll_fd < 0)
+    if (observer == NULL)
         return;
+    control_socket_settle(&observer->control_socket, master->now);
     master_wake_at(master, gate_due(&observer->admin));
+    master_wake_at(master, gate_due(&observer->control));
+}
+
+static void listener_forget(const struct listener *listener)
+{
+    if (listener->fds != NULL && listener_fd(listener, 0) >= 0)
+        close(listener_fd(listener, 0));
 }
 
 void observer_forget(const struct master *master)
@@ -137,8 +171,9 @@ void observer_forget(const struct master *master)
     if (observer == NULL)
         return;
     gate_close(&observer->admin);
-    if (observer->admin_listener.fds != NULL)
-        close(listener_fd(&observer->admin_listener, 0));
+    gate_close(&observer->control);
+    listener_forget(&observer->admin_listener);
+    listener_forget(&observer->control_socket.listener);
     for (uint32_t i = 0; i < master->board->worker_slots; i++)
         munmap(observer->arenas[i].base, observer->arenas[i].header->bytes);
 }
@@ -150,7 +185,9 @@ void observer_close(struct master *master)
     if (observer == NULL)
         return;
     gate_close(&observer->admin);
+    gate_close(&observer->control);
     listener_close(&observer->admin_listener);
+    control_socket_close(&observer->control_socket);
     for (uint32_t i = 0; i < master->board->worker_slots; i++)
         if (observer->arenas != NULL && observer->arenas[i].base != NULL)
             munmap(observer->arenas[i].base, observer->arenas[i].header->bytes);

@@ -9,8 +9,17 @@
 #define GCORN_WORKERS_OBSERVER_H
 
 #include "core/exchange.h"
+#include "workers/control_path.h"
 #include "workers/gate.h"
 #include "workers/master.h"
+
+/* The control socket. The path is the one wanted, or one of our own when
+ * another master has that. */
+struct control_socket {
+    struct listener listener;
+    char wanted[CONTROL_PATH_MAX];
+    uint64_t look_ns; /* when to see whether the wanted path is free; 0: ours */
+};
 
 struct observer {
     struct master *master;
@@ -19,6 +28,8 @@ struct observer {
     uint64_t started_ns;
     struct listener admin_listener;
     struct gate admin;
+    struct control_socket control_socket;
+    struct gate control;
 };
 
 /* Opens what the settings ask for. Returns 0, or -EINVAL with a message. */

@@ -301,9 +301,9 @@ static json_t *value_json(const struct config *config,
     case CONFIG_ACTION:
         return json_boolean(*(const bool *)value);
     case CONFIG_LIST:
-    case CONFIG_DICT:
         return list_json(value);
     case CONFIG_TEXT:
+    case CONFIG_DICT:
         return text_json(*(char *const *)value, false);
     case CONFIG_STRING:
     case CONFIG_COMMAS:

@@ -154,6 +154,8 @@ class Server:
         # Servers of tests that run side by side do not share out cores.
         env["GCORN_RUNTIME_DIR"] = str(self.directory)
         env["PYTHONDONTWRITEBYTECODE"] = "1"
+        # Control sockets, too, stay with the test.
+        env["XDG_RUNTIME_DIR"] = str(self.directory)
         env.update(more or {})
         return {key: value for key, value in env.items() if value is not None}
 
