@@ -74,7 +74,8 @@ struct board_worker {
     int32_t file_in_fd;      /* the worker receives them here */
     int32_t spool_memory_fd; /* bodies up to EXCHANGE_SPOOL_MEMORY_BYTES */
     int32_t spool_file_fd;   /* larger ones; unlinked */
-    int32_t node;            /* NUMA node of arena and interpreters, or -1 */
+    /* W: master; for whoever starts interpreters */
+    int32_t node; /* NUMA node of arena and interpreters, or -1 */
     int32_t llc;
     /* W: whoever rings it and the worker */
     cache_aligned _Atomic uint32_t sleeping; /* enum board_sleep; futex */

@@ -11,6 +11,8 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "topology/sysfile.h"
+
 #define NODES_MAX 1024
 #define BITS_PER_LONG (8 * sizeof(unsigned long))
 
@@ -58,7 +60,7 @@ int bind_cpus_get(pid_t pid, struct cpus *ret_cpus)
     return rc;
 }
 
-static int set_affinity(const struct cpus *cpus)
+static int set_affinity(pid_t tid, const struct cpus *cpus)
 {
     cpu_set_t *set = CPU_ALLOC(CPUS_MAX);
     size_t size = CPU_ALLOC_SIZE(CPUS_MAX);
@@ -70,7 +72,7 @@ static int set_affinity(const struct cpus *cpus)
     for (uint32_t i = 0; i < CPUS_MAX; i++)
         if (cpus_has(cpus, i))
             CPU_SET_S(i, size, set);
-    if (sched_setaffinity(0, size, set) < 0)
+    if (sched_setaffinity(tid, size, set) < 0)
         rc = -errno;
     CPU_FREE(set);
     return rc;
@@ -83,12 +85,36 @@ int bind_cpus(const struct cpus *cpus)
 
     if (cpus_is_empty(cpus))
         return 0;
-    rc = set_affinity(cpus);
+    rc = set_affinity(0, cpus);
     if (rc == 0)
         rc = bind_cpus_get(0, &got);
     if (rc == 0 && !cpus_equal(cpus, &got))
         rc = -ESTALE;
     return rc;
+}
+
+struct bind_threads {
+    const struct cpus *cpus;
+};
+
+static void bind_thread(const char *name, void *data)
+{
+    const struct bind_threads *threads = data;
+
+    set_affinity((pid_t)strtol(name, NULL, 10), threads->cpus);
+}
+
+int bind_process_cpus(pid_t pid, const struct cpus *cpus)
+{
+    struct bind_threads threads = {cpus};
+    char path[64];
+    int rc = set_affinity(pid, cpus);
+
+    if (rc < 0)
+        return rc;
+    snprintf(path, sizeof(path), "/proc/%d/task", (int)pid);
+    sysfile_each("", path, bind_thread, &threads);
+    return 0;
 }
 
 int bind_memory(int node, bool strict)

@@ -29,6 +29,12 @@ struct bind_pages {
  */
 int bind_cpus(const struct cpus *cpus);
 
+/*
+ * Binds all threads that @pid has now, as far as they live on until it is
+ * their turn. Returns 0, or -errno of the process's first thread.
+ */
+int bind_process_cpus(pid_t pid, const struct cpus *cpus);
+
 /* The CPUs that process or thread @pid (0: this one) may run on. */
 int bind_cpus_get(pid_t pid, struct cpus *ret_cpus);
 

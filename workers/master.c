@@ -7,6 +7,7 @@
 #include "interp.h"
 #include "observer.h"
 #include "pidfile.h"
+#include "replan.h"
 #include "shared.h"
 #include "static_maps.h"
 #include "stop.h"
@@ -107,6 +108,7 @@ static void on_signal(struct master *master, int number)
         break;
     case SIGHUP:
         reopen_logs(master);
+        replan_now(master);
         generation_reload(master);
         break;
     case SIGUSR1:
@@ -176,6 +178,7 @@ static void settle(struct master *master)
     interp_settle(master);
     audit_settle(master);
     observer_settle(master);
+    replan_settle(master);
 }
 
 static int watch(struct master *master, int fd)
@@ -379,7 +382,7 @@ int master_run(struct config *config, const struct title *title,
         release(&master);
         return error.exit_code;
     }
-    if (!task->checks_only)
+    if (!task->checks_only && task->ready_fd < 0)
         log_start(&master);
     serve(&master);
     release(&master);

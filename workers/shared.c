@@ -21,7 +21,7 @@
 #define CHUNKS_PER_WORKER 4096
 
 /* The arena's pages come from the worker's node, whoever touches them. */
-static void arena_bind(int fd, int node)
+static void arena_bind(int fd, int node, bool strict)
 {
     struct stat st;
     void *base;
@@ -33,22 +33,23 @@ static void arena_bind(int fd, int node)
     if (base == MAP_FAILED)
         return;
     /* The policy stays with the memfd. A container may forbid it: no harm. */
-    bind_range(base, (size_t)st.st_size, node, false);
+    bind_range(base, (size_t)st.st_size, node, strict);
     munmap(base, (size_t)st.st_size);
 }
 
-static int arena_make(int node, int *ret_fd)
+/* Bound before the first byte is written. */
+static int arena_make(int node, bool strict, int *ret_fd)
 {
+    uint64_t bytes = arena_bytes(EXCHANGES_PER_WORKER, CHUNKS_PER_WORKER);
     int fd = memfd_create("gcorn-arena", MFD_CLOEXEC);
-    int err;
 
     if (fd < 0)
         return -errno;
     *ret_fd = fd;
-    err = arena_format(fd, EXCHANGES_PER_WORKER, CHUNKS_PER_WORKER);
-    if (err == 0)
-        arena_bind(fd, node);
-    return err;
+    if (ftruncate(fd, (off_t)bytes) < 0)
+        return -errno;
+    arena_bind(fd, node, strict);
+    return arena_format(fd, EXCHANGES_PER_WORKER, CHUNKS_PER_WORKER);
 }
 
 static int memory_make(const char *name, int *ret_fd)
@@ -97,9 +98,9 @@ static int pair_make(int type, int32_t *ret_a, int32_t *ret_b)
 }
 
 static int worker_make(struct board_worker *worker,
-                       const struct plan_place *place)
+                       const struct plan_place *place, bool strict)
 {
-    int err = arena_make(place->memory_node, &worker->arena_fd);
+    int err = arena_make(place->memory_node, strict, &worker->arena_fd);
 
     worker->node = place->memory_node;
     worker->llc = place->llc;
@@ -125,6 +126,28 @@ static void steal_order_set(struct board *board,
     to[count] = UINT16_MAX;
 }
 
+static bool is_strict(const struct master *master)
+{
+    return strcmp(master->config->numa, "strict") == 0;
+}
+
+void shared_place(struct master *master)
+{
+    struct board *board = master->board;
+
+    for (uint32_t i = 0; i < board->worker_slots; i++) {
+        struct board_worker *worker = board_worker(board, i);
+        const struct plan_place *place = placement_of(&master->placement, i);
+
+        steal_order_set(board, &master->placement, i);
+        worker->llc = place->llc;
+        if (worker->node == place->memory_node)
+            continue;
+        worker->node = place->memory_node;
+        arena_bind(worker->arena_fd, worker->node, is_strict(master));
+    }
+}
+
 static int slots_make(struct master *master)
 {
     struct board *board = master->board;
@@ -132,7 +155,8 @@ static int slots_make(struct master *master)
 
     for (uint32_t i = 0; i < board->worker_slots && err == 0; i++) {
         err = worker_make(board_worker(board, i),
-                          placement_of(&master->placement, i));
+                          placement_of(&master->placement, i),
+                          is_strict(master));
         steal_order_set(board, &master->placement, i);
     }
     return err;

@@ -16,6 +16,12 @@
 int shared_make(struct master *master, struct config_error *error);
 
 /*
+ * Takes over where the plan puts each slot now: the order of help, and the
+ * node that its arena's next pages come from.
+ */
+void shared_place(struct master *master);
+
+/*
  * In a child about to become the host program: what the board names survives
  * the exec, but the workers' own descriptors.
  */
