@@ -2,7 +2,9 @@
 /*
  * gcorn [OPTIONS] [APP_MODULE]: reads the settings and does what they ask.
  */
+#include "autotune.h"
 #include "config.h"
+#include "config_machine.h"
 #include "master.h"
 #include "title.h"
 
@@ -53,6 +55,20 @@ static bool act(const struct config *config)
     return true;
 }
 
+/* True when there is more to do: the server is to be started. */
+static bool tune(const struct config *config, const struct title *title,
+                 struct master_task *task, int *ret_code)
+{
+    enum config_autotune mode = CONFIG_AUTOTUNE_OFF;
+
+    config_autotune_parse(config->autotune, &mode);
+    *ret_code = 0;
+    if (mode == CONFIG_AUTOTUNE_OFF || task->checks_only)
+        return true;
+    *ret_code = autotune_run(config, title, &task->need);
+    return *ret_code == 0 && mode == CONFIG_AUTOTUNE_SERVE;
+}
+
 static int run(struct config *config, const struct title *title)
 {
     struct master_task task = {
@@ -60,6 +76,7 @@ static int run(struct config *config, const struct title *title)
         .ready_fd = -1,
     };
     struct config_error error;
+    int code;
 
     if (config->wsgi_app[0] == '\0') {
         config_fail(&error, 1, "No application module specified.");
@@ -67,6 +84,8 @@ static int run(struct config *config, const struct title *title)
     }
     if (config->print_config)
         config_print(config, stdout);
+    if (!tune(config, title, &task, &code))
+        return code;
     return master_run(config, title, &task);
 }
 
