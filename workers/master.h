@@ -136,7 +136,7 @@ struct master {
     uint64_t audit_ns;       /* when memory is looked at again */
     uint32_t interps_started;
     struct observer *observer; /* NULL: nobody may ask */
-    uint64_t replan_ns;      /* when limits are */
+    uint64_t replan_ns;        /* when limits are */
 };
 
 /* Serves until told to stop. Returns the exit code. */
