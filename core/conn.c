@@ -126,6 +126,8 @@ static void reap(struct conn_set *set)
         conn_block_put(set, &c->page);
         if (unlikely(c->transfer))
             conn_static_drop(set, c);
+        if (unlikely(c->flags & CONN_COUNTED))
+            crowd_leave(&set->crowd, (uint32_t)(c->token >> 32));
         wheel_remove(&set->wheel, &c->timer);
         ring_close(set->ring, c->fd);
         pool_put(&set->conns, c);
@@ -419,6 +421,9 @@ int conn_set_new(struct conn_set **ret_set, const struct conn_config *config,
     set->file_in_fd =
         board_worker(table->board, table->arena.worker)->file_in_fd;
     error = set_init(set, config->connections_max);
+    if (!error)
+        error = crowd_init(&set->crowd, config->connections_max,
+                           config->address_max);
     if (!error && config->static_count > 0)
         error = static_site_new(&set->site, config->static_maps,
                                 config->static_count);
@@ -435,6 +440,7 @@ void conn_set_free(struct conn_set *set)
     pool_done(&set->files);
     pool_done(&set->transfers);
     static_site_free(set->site);
+    crowd_done(&set->crowd);
     for (uint32_t kind = 0; kind < CONN_BLOCKS; kind++)
         pool_done(&set->blocks[kind]);
     if (set->jobs)

@@ -32,12 +32,13 @@ struct conn_config {
     uint64_t body_limit_bytes;  /* 413 above; 0: what the spool holds */
     uint32_t keepalive_ms;      /* idle between requests; 0: close after each */
     uint32_t header_timeout_ms; /* first byte to complete head */
-    uint32_t body_timeout_ms;   /* without any progress of the body */
+    uint32_t body_timeout_ms;   /* for the body, at 500 bytes/s; see there */
     uint32_t send_timeout_ms;   /* without any progress of a send */
     uint32_t linger_ms;         /* drain before a close, at most */
     uint32_t request_timeout_ms; /* for the interpreter's next sign of life */
     uint32_t connections_max;
-    uint32_t local; /* CONN_LOCAL_ bits that are on */
+    uint32_t address_max; /* connections of one address; 0: any number */
+    uint32_t local;       /* CONN_LOCAL_ bits that are on */
     struct bytes health_path;
     struct bytes ready_path;
     uint32_t ready_window_ms;             /* see health.h */

@@ -50,6 +50,32 @@ static struct ip peer_format(struct exchange_peer *peer, int fd)
     return ip;
 }
 
+/*
+ * One more than its address may have. Proxies, who speak for others, are not
+ * counted.
+ */
+static bool is_crowd(struct conn_set *set, struct conn *c, const struct ip *ip)
+{
+    bool speaks_for_others = c->flags & CONN_TRUSTED ||
+                             (c->flags & (CONN_PREFACE | CONN_UWSGI) &&
+                              !(c->flags & CONN_STRANGER));
+    uint32_t dropped;
+
+    if (speaks_for_others || c->peer.addr_len == 0)
+        return false;
+    if (crowd_enter(&set->crowd, (uint32_t)(c->token >> 32), ip)) {
+        c->flags |= CONN_COUNTED;
+        return false;
+    }
+    stats_add(&set->stats->crowded, 1);
+    if (log_allow(&set->crowd_limit, &dropped))
+        log_warning("Connection from ip=%.*s closed: it has %u already "
+                    "(%u warnings dropped)",
+                    c->peer.addr_len, c->peer.addr, set->config->address_max,
+                    dropped);
+    return true;
+}
+
 static void start(struct conn_set *set, uint32_t index, int fd)
 {
     struct conn *c = pool_get(&set->conns);
@@ -71,6 +97,11 @@ static void start(struct conn_set *set, uint32_t index, int fd)
     ip = peer_format(&c->peer, fd);
     conn_edge_open(set, c, c->peer.family == AF_UNIX ? NULL : &ip);
     stats_add(&set->stats->connections, 1);
+    if (unlikely(set->config->address_max) && is_crowd(set, c, &ip)) {
+        ring_close(set->ring, fd);
+        pool_put(&set->conns, c);
+        return;
+    }
     conn_deadline(set, c,
                   set->drain_until_ns ? DRAIN_FRESH_MS
                                       : set->config->header_timeout_ms);
@@ -121,7 +152,7 @@ static void say_full(struct conn_set *set)
     stats_add(&set->stats->accept_paused, 1);
     if (log_allow(&set->accept_limit, &dropped))
         log_warning("Accepting paused: %u connections are open, as many as "
-                    "the limit of open files leaves room for",
+                    "worker_connections or the limit of open files allow",
                     conn_count(set));
 }
 

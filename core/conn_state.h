@@ -21,6 +21,7 @@
 #define GCORN_CORE_CONN_STATE_H
 
 #include "conn.h"
+#include "crowd.h"
 #include "log.h"
 #include "pool.h"
 #include "static_part.h"
@@ -63,6 +64,7 @@ enum conn_op {
 #define CONN_PREFACE 0x400   /* may begin with a PROXY protocol header */
 #define CONN_STRANGER 0x800  /* but is not allowed to, or to speak uwsgi */
 #define CONN_TRUSTED 0x1000  /* header fields about others are believed */
+#define CONN_COUNTED 0x4000  /* its address is in the crowd */
 #define CONN_PROXIED 0x2000  /* peer is who the PROXY protocol named */
 
 /* No longer head is taken: exchange_head_room() has room for this. */
@@ -140,6 +142,7 @@ struct conn_job {
     struct conn *conn;      /* NULL: nobody waits for it */
     uint64_t head_ns;       /* the head was complete */
     uint64_t body_left;     /* with Content-Length */
+    uint64_t pace;          /* bytes of body since the last deadline */
     uint64_t sent_bytes;    /* of parts; not of "100 Continue" */
     uint32_t parts;         /* in the send in flight */
     bool begun;             /* the final response's head went out */
@@ -197,6 +200,7 @@ struct conn_set {
     uint32_t fields_max;
     uint32_t handed; /* exchanges handed over and not yet ended */
     struct wheel wheel;
+    struct crowd crowd;
     struct conn *reaping;
     struct conn_listener listener[BOARD_LISTENERS_MAX];
     uint64_t accept_from_ns; /* paused until then; 0: not paused */
@@ -210,6 +214,7 @@ struct conn_set {
     struct log_limit shed_limit;
     struct log_limit refuse_limit;
     struct log_limit accept_limit;
+    struct log_limit crowd_limit;
     struct log_limit overdue_limit;
 };
 

@@ -22,6 +22,7 @@
     X(lost, "requests answered 502 because their interpreter died")            \
     X(retried, "requests given to a second interpreter")                       \
     X(stolen, "requests woken in an interpreter of another worker")            \
+    X(crowded, "connections closed because their address had too many")        \
     X(accept_paused, "times accepting paused for want of descriptors")         \
     X(timeouts, "connections closed by a header, body or send timeout")        \
     X(idle_timeouts, "kept connections closed because keep-alive was over")    \

@@ -188,6 +188,8 @@ static void conn_config_fill(struct conn_config *conn,
         .linger_ms = LINGER_MS,
         .request_timeout_ms = milliseconds(config->timeout),
         .connections_max = connections_max(config),
+        .address_max = (uint32_t)min_u64(config->limit_address_connections,
+                                         UINT32_MAX),
         .access_log = config->accesslog[0] != '\0',
     };
     proxies_set(conn, config);

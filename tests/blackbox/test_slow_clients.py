@@ -118,6 +118,37 @@ def test_bodies_that_stop_are_closed(hasty):
     assert closed_by_server(clients, 30) == 50
 
 
+def test_bodies_that_come_too_slowly_are_closed(hasty):
+    """One byte in half a second is progress, but no 500 bytes a second."""
+    clients = [hasty.connect() for _ in range(10)]
+    for client in clients:
+        client.send(request_bytes("/sha256", "POST", headers=[
+            ("Content-Length", "50000")]) + b"abc")
+    selector = selectors.DefaultSelector()
+    for client in clients:
+        selector.register(client.sock, selectors.EVENT_READ)
+    for _ in range(60):
+        for client in clients:
+            try:
+                client.send(b"x")
+            except OSError:
+                pass
+        if selector.select(0.5):
+            break
+    response = clients[0].response()
+    assert response.status == 408 and response.closes
+
+
+def test_bodies_that_come_fast_enough_may_take_long(hasty):
+    with hasty.connect() as client:
+        client.send(request_bytes("/sha256", "POST", headers=[
+            ("Content-Length", "24000")]))
+        for _ in range(12):
+            client.send(b"x" * 2000)
+            time.sleep(0.4)
+        assert client.response().status == 200
+
+
 def test_one_client_resets_after_the_other(hasty):
     for turn in range(300):
         client = Client(hasty.address)

@@ -1,0 +1,98 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The crowd against a plain table of counts, in random order, with many
+ * addresses for few seats.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "core/crowd.h"
+
+#define ADDRESSES 300
+#define AT_ONCE 256
+#define LIMIT 3
+
+static struct ip address(uint32_t i)
+{
+    uint8_t four[4] = {10, 0, (uint8_t)(i >> 8), (uint8_t)i};
+    uint8_t six[16] = {
+        0x20, 1, 0xd, 0xb8, [6] = (uint8_t)(i >> 8), [7] = (uint8_t)i};
+
+    return i % 2 ? ip_from_v4(four) : ip_from_v6(six);
+}
+
+static void test_counts(void **state)
+{
+    uint32_t holder[AT_ONCE]; /* address of each connection, plus 1 */
+    uint32_t counts[ADDRESSES] = {0};
+    uint64_t seed = 1;
+    struct crowd crowd;
+
+    (void)state;
+    memset(holder, 0, sizeof(holder));
+    assert_int_equal(crowd_init(&crowd, AT_ONCE, LIMIT), 0);
+    for (int step = 0; step < 200000; step++) {
+        uint32_t i;
+        uint32_t c;
+        struct ip ip;
+
+        seed = seed * 6364136223846793005ULL + 1442695040888963407ULL;
+        i = (uint32_t)(seed >> 33) % ADDRESSES;
+        ip = address(i);
+        c = (uint32_t)(seed >> 20) % AT_ONCE;
+        if (holder[c] > 0) {
+            crowd_leave(&crowd, c);
+            counts[holder[c] - 1]--;
+            holder[c] = 0;
+        } else {
+            bool entered = crowd_enter(&crowd, c, &ip);
+
+            assert_int_equal(entered, counts[i] < LIMIT);
+            counts[i] += entered;
+            holder[c] = entered ? i + 1 : 0;
+        }
+        assert_int_equal(crowd_count(&crowd, &ip), counts[i]);
+    }
+    for (uint32_t i = 0; i < ADDRESSES; i++) {
+        struct ip ip = address(i);
+
+        assert_int_equal(crowd_count(&crowd, &ip), counts[i]);
+    }
+    crowd_done(&crowd);
+}
+
+static void test_networks(void **state)
+{
+    uint8_t six[16] = {0x20, 1, 0xd, 0xb8};
+    struct ip one = ip_from_v6(six);
+    struct ip neighbour;
+    struct ip other;
+    struct crowd crowd;
+
+    (void)state;
+    six[15] = 7;
+    neighbour = ip_from_v6(six);
+    six[7] = 1;
+    other = ip_from_v6(six);
+    assert_int_equal(crowd_init(&crowd, 2, 1), 0);
+    assert_true(crowd_enter(&crowd, 0, &one));
+    assert_false(crowd_enter(&crowd, 1, &neighbour));
+    assert_int_equal(crowd_count(&crowd, &other), 0);
+    crowd_leave(&crowd, 0);
+    assert_true(crowd_enter(&crowd, 0, &other));
+    crowd_done(&crowd);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_counts),
+        cmocka_unit_test(test_networks),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
