@@ -51,9 +51,7 @@ static uint64_t board_lay_out(struct board *board, uint32_t workers)
     board->interp_off = off;
     off += (uint64_t)board->interp_slots * sizeof(struct board_interp);
     board->steal_off = off;
-    off = align_up(off + (uint64_t)workers * workers * 2, CACHE_LINE);
-    board->settings_off = off;
-    return off + BOARD_SETTINGS_BYTES;
+    return align_up(off + (uint64_t)workers * workers * 2, CACHE_LINE);
 }
 
 static void board_empty(struct board *board)
@@ -98,7 +96,7 @@ int board_new(struct board **ret_board, uint32_t workers, uint32_t arena_slots,
     board->arena_chunks = arena_chunks;
     board->board_fd = fd;
     board->error_log_fd = STDERR_FILENO;
-    board->template_fd = board->master_doorbell_fd = -1;
+    board->master_doorbell_fd = -1;
     memcpy(board->version, GCORN_VERSION, sizeof(GCORN_VERSION));
     board_empty(board);
     *ret_board = board;
@@ -125,48 +123,6 @@ int board_map(struct board **ret_board, int fd)
     }
     *ret_board = board;
     return 0;
-}
-
-/* The list ends with an empty name. */
-static char *settings_end(const struct board *board)
-{
-    char *text = at(board, board->settings_off);
-
-    while (*text) {
-        text += strlen(text) + 1;
-        text += strlen(text) + 1;
-    }
-    return text;
-}
-
-int board_set(struct board *board, const char *name, const char *value)
-{
-    char *end = settings_end(board);
-    size_t used = (size_t)(end - at(board, board->settings_off));
-    size_t name_bytes = strlen(name) + 1;
-    size_t value_bytes = strlen(value) + 1;
-
-    must(name_bytes > 1);
-    if (used + name_bytes + value_bytes + 1 > BOARD_SETTINGS_BYTES)
-        return -ENOSPC;
-    memcpy(end, name, name_bytes);
-    memcpy(end + name_bytes, value, value_bytes);
-    end[name_bytes + value_bytes] = '\0';
-    return 0;
-}
-
-const char *board_get(const struct board *board, const char *name, uint32_t nth)
-{
-    const char *text = at(board, board->settings_off);
-
-    while (*text) {
-        const char *value = text + strlen(text) + 1;
-
-        if (strcmp(text, name) == 0 && nth-- == 0)
-            return value;
-        text = value + strlen(value) + 1;
-    }
-    return NULL;
 }
 
 /*

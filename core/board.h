@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * board - the scoreboard: one shared memory that every process of a gcorn
- * maps. It says who is there (workers, interpreters), how to wake them, which
- * descriptors to use, and holds the settings that interpreters need.
+ * maps. It says who is there (workers, interpreters), how to wake them, and
+ * which descriptors to use.
  *
  * The master makes it, with every eventfd, memfd and socket pair in it, before
  * the first fork; descriptor numbers are therefore the same in all processes.
@@ -22,7 +22,6 @@
 #define BOARD_WORKERS_MAX 1024
 #define BOARD_THREADS_MAX 256 /* of one interpreter */
 #define BOARD_LISTENERS_MAX 16
-#define BOARD_SETTINGS_BYTES 65536
 
 /* An interpreter writes the Python stacks of all its threads to the error log
  * when it gets this, even if it is stuck. Needs <signal.h>. */
@@ -131,7 +130,6 @@ struct board {
     uint32_t arena_chunks;
     int32_t board_fd;
     int32_t error_log_fd;
-    int32_t template_fd; /* SOCK_SEQPACKET, the template's end */
     int32_t master_doorbell_fd;
     int32_t master_pid;
     uint32_t cpu_every; /* requests whose CPU time is measured; 0: none */
@@ -145,7 +143,6 @@ struct board {
     uint64_t steal_off;           /* uint16_t[worker_slots][worker_slots] */
     uint64_t worker_off;          /* struct board_worker[] */
     uint64_t interp_off;          /* struct board_interp[] */
-    uint64_t settings_off;        /* "name\0value\0" ... "\0" */
 };
 
 /*
@@ -171,13 +168,6 @@ static inline uint32_t board_home(uint32_t interp_slot)
  * worker_slots entries, ended by UINT16_MAX when shorter. Master fills it.
  */
 uint16_t *board_steal_order(const struct board *board, uint32_t slot);
-
-/* Appends a setting. 0, or -ENOSPC. Before the first fork only. */
-int board_set(struct board *board, const char *name, const char *value);
-
-/* The value, or NULL. Lists are several entries with the same name: nth. */
-const char *board_get(const struct board *board, const char *name,
-                      uint32_t nth);
 
 /* Wakes one sleeping thread; false when none sleeps. */
 bool board_wake_interp(struct board_interp *interp);

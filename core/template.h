@@ -1,7 +1,20 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * template - what the master says to the template process (the CPython that
- * interpreters are forked from) over a SOCK_SEQPACKET pair, one struct each.
+ * template - what the master and the template process (the CPython that
+ * interpreters are forked from) say to each other over a SOCK_SEQPACKET pair.
+ *
+ *   master                            template
+ *   ASK (settings)                    starts Python, runs the configuration
+ *                                     file
+ *                                     FILE (settings), or FAILED
+ *   BOARD, FILES (descriptors)        takes them under the master's numbers
+ *   GO (settings, final)              loads what is to be preloaded
+ *                                     READY, or FAILED
+ *   FORK ... QUIT
+ *
+ * ASK, FILE and GO are a struct settings, the others a struct
+ * template_message. BOARD and FILES may also come before ASK: errors in the
+ * configuration file are in the log then, else on standard error.
  *
  * The template answers an order to fork by putting the new interpreter's pid
  * on the board before it takes the next order; the interpreter itself moves
@@ -15,12 +28,18 @@
 
 #define TEMPLATE_CPUS_MAX 4096
 #define TEMPLATE_SLOT_NONE UINT32_MAX
+#define TEMPLATE_FILES_MAX 60 /* descriptors in one message */
 
 enum template_op {
     TEMPLATE_FORK,   /* master: start interpreter `slot` */
     TEMPLATE_QUIT,   /* master: exit 0 */
     TEMPLATE_READY,  /* template: runtime up, with preload: application too */
-    TEMPLATE_FAILED, /* template: it exits with `code` (3 or 4) */
+    TEMPLATE_FAILED, /* template: it exits with `code` (1, 3 or 4) */
+    TEMPLATE_ASK,    /* master: python, cwd, config and what it may set */
+    TEMPLATE_FILE,   /* template: what the configuration file sets */
+    TEMPLATE_BOARD,  /* master: board, master's doorbell, error log */
+    TEMPLATE_FILES,  /* master: those of workers from `slot` on, five each */
+    TEMPLATE_GO,     /* master: the settings that count */
 };
 
 struct template_message {

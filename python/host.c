@@ -9,18 +9,21 @@
 #include <sys/prctl.h>
 #include <unistd.h>
 
+#include "channel.h"
 #include "runtime.h"
 #include "signals.h"
 #include "template.h"
 #include "wait_thread.h"
 
-/* The number after --board, or -1. */
-static int board_argument(int argc, char **argv)
+#include "core/owner.h"
+
+/* The number after --channel, or -1. */
+static int channel_argument(int argc, char **argv)
 {
     char *end;
     long fd;
 
-    if (argc != 3 || strcmp(argv[1], "--board") != 0)
+    if (argc != 3 || strcmp(argv[1], "--channel") != 0)
         return -1;
     fd = strtol(argv[2], &end, 10);
     return *argv[2] && !*end && fd >= 0 && fd < 1 << 20 ? (int)fd : -1;
@@ -41,14 +44,32 @@ static void open_log(const struct host *host)
 }
 
 /* The template dies with the master; it may have died before we asked. */
-static bool die_with_master(const struct board *board)
+static bool die_with_master(pid_t master)
 {
     prctl(PR_SET_PDEATHSIG, SIGKILL);
-    return getppid() == board->master_pid;
+    return getppid() == master;
 }
 
-/* What needs no Python. 0, or the exit code. */
-static int prepare(struct host *host)
+/* Becoming another user takes the death signal back. */
+static int become_owner(const struct host *host)
+{
+    const char *user = host_text(host, "user");
+    const char *group = host_text(host, "group");
+    struct owner owner;
+    int error = owner_find(&owner, user, group);
+
+    if (!error)
+        error = owner_become(&owner);
+    if (error) {
+        log_critical("Can't become user '%s', group '%s': %s", user, group,
+                     strerror(-error));
+        return 1;
+    }
+    return die_with_master(host->board->master_pid) ? 0 : 1;
+}
+
+/* What the settings and the board have to fit. 0, or the exit code. */
+static int check(struct host *host)
 {
     uint32_t threads;
     bool in_main;
@@ -73,20 +94,69 @@ static void name_template(struct host *host)
     host->name = host_text(host, "proc_name");
     if (!*host->name)
         host->name = host_text(host, "wsgi_app");
-    prctl(PR_SET_NAME, "gcorn-template");
     title_set(&host->title, "gcorn: template [%s]", host->name);
+}
+
+/* Python is up: the configuration file. */
+static int configure(struct host *host)
+{
+    struct settings *set = malloc(sizeof(*set));
+    int code = set ? conffile_read(&host->conffile, &host->settings, set,
+                                   host->board != NULL)
+                   : 1;
+
+    if (code == 0)
+        channel_tell_settings(host, set, TEMPLATE_FILE);
+    free(set);
+    return code;
+}
+
+/* The master has made its mind up. */
+static int settle(struct host *host)
+{
+    int error = channel_settings(host, TEMPLATE_GO);
+    int code;
+
+    if (error == -EPIPE)
+        return 1;
+    if (error || !host->board) {
+        log_critical("The template does not understand the master: %s",
+                     strerror(error ? -error : EPROTO));
+        return 1;
+    }
+    open_log(host);
+    name_template(host);
+    signals_log(host->board, host_text(host, "errorlog"));
+    if (chdir(host_text(host, "chdir")) < 0)
+        log_warning("Can't chdir to '%s': %s", host_text(host, "chdir"),
+                    strerror(errno));
+    code = become_owner(host);
+    if (code == 0)
+        code = check(host);
+    if (code == 0 && loader_prepare(&host->loader, host_text(host, "chdir"),
+                                    host_text(host, "pythonpath"),
+                                    host->board->error_log_fd) < 0)
+        code = 1;
+    if (code == 0 && conffile_environ(&host->conffile, &host->settings) < 0) {
+        loader_log_exception(&host->loader, "The environment cannot be set");
+        code = 1;
+    }
+    return code;
 }
 
 static int run(struct host *host)
 {
-    int code = prepare(host);
+    int code = 0;
 
-    if (code == 0 && runtime_start(host->board) < 0)
+    if (runtime_start(host_text(host, "python")) < 0 ||
+        loader_init(&host->loader) < 0)
         code = 1;
-    if (code == 0 && loader_init(&host->loader, host->board) < 0)
-        code = 1;
+    if (code == 0)
+        code = configure(host);
+    if (code == 0)
+        code = settle(host);
     if (code) {
-        template_failed(host->board, code);
+        channel_tell(host, TEMPLATE_FAILED, code);
         return code;
     }
     code = template_run(host);
@@ -95,21 +165,21 @@ static int run(struct host *host)
 
 int host_main(int argc, char **argv)
 {
-    struct host host = {0};
-    int fd = board_argument(argc, argv);
+    static struct host host;
 
-    if (fd < 0 || board_map(&host.board, fd) < 0) {
+    host.channel_fd = channel_argument(argc, argv);
+    log_open(STDERR_FILENO, LOG_LEVEL_INFO);
+    if (host.channel_fd < 0 || channel_settings(&host, TEMPLATE_ASK) < 0) {
         fprintf(stderr, "%s is started by gcorn %s, not by hand\n", argv[0],
                 GCORN_VERSION);
         return 2;
     }
-    open_log(&host);
-    if (!die_with_master(host.board))
+    if (!die_with_master((pid_t)host_number(&host, "master", 0)))
         return 1;
     keep_descriptors_private();
     if (title_init(&host.title, argc, argv) < 0)
         return 1;
-    name_template(&host);
-    signals_init(host.board);
+    prctl(PR_SET_NAME, "gcorn-template");
+    signals_init();
     return run(&host);
 }

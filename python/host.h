@@ -10,13 +10,18 @@
 
 #include <stdlib.h>
 
+#include "conffile.h"
 #include "loader.h"
 #include "title.h"
 
 #include "core/log.h"
+#include "core/settings.h"
 
 struct host {
-    struct board *board;
+    int channel_fd;      /* to the master: see channel.h */
+    struct board *board; /* NULL until it has come */
+    struct settings settings;
+    struct conffile conffile;
     struct exchange_site site;
     struct title title;
     struct loader loader;
@@ -25,9 +30,9 @@ struct host {
 };
 
 /*
- * PROGRAM --board FD: the host of one Python version. The master starts it,
- * with every descriptor that the board names inherited; it becomes the
- * template. Returns the exit code.
+ * PROGRAM --channel FD: the host of one Python version. The master starts it,
+ * and over the channel come its settings and every descriptor that the board
+ * names; it becomes the template. Returns the exit code.
  */
 int host_main(int argc, char **argv);
 
@@ -35,7 +40,7 @@ int host_main(int argc, char **argv);
 static inline uint64_t host_number(const struct host *host, const char *name,
                                    uint64_t fallback)
 {
-    const char *text = board_get(host->board, name, 0);
+    const char *text = settings_get(&host->settings, name, 0);
 
     return text && *text ? strtoull(text, NULL, 10) : fallback;
 }
@@ -43,7 +48,7 @@ static inline uint64_t host_number(const struct host *host, const char *name,
 /* A setting as text, "" when it is not set. */
 static inline const char *host_text(const struct host *host, const char *name)
 {
-    const char *text = board_get(host->board, name, 0);
+    const char *text = settings_get(&host->settings, name, 0);
 
     return text ? text : "";
 }

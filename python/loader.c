@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "loader.h"
 
-#include <limits.h>
 #include <signal.h>
 #include <string.h>
 #include <unistd.h>
@@ -50,13 +49,11 @@ void loader_log_exception(const struct loader *loader, const char *title)
     PyErr_Clear();
 }
 
-/* loader.py, run in a namespace of its own. */
-static PyObject *run_source(void)
+PyObject *loader_run_source(const char *source, const char *name)
 {
-    owned PyObject *code = Py_CompileString(loader_source, FILE_NAME,
-                                            Py_file_input);
+    owned PyObject *code = Py_CompileString(source, name, Py_file_input);
     owned PyObject *names = PyDict_New();
-    owned PyObject *file = PyUnicode_FromString(FILE_NAME);
+    owned PyObject *file = PyUnicode_FromString(name);
     owned PyObject *result = NULL;
 
     if (!code || !names || !file ||
@@ -68,39 +65,39 @@ static PyObject *run_source(void)
     return result ? give(&names) : NULL;
 }
 
-static bool insert_paths(const struct loader *loader, const struct board *board)
+int loader_init(struct loader *loader)
 {
-    const char *chdir = board_get(board, "chdir", 0);
-    const char *pythonpath = board_get(board, "pythonpath", 0);
-    char cwd[PATH_MAX];
-    owned PyObject *result = NULL;
+    loader->names = loader_run_source(loader_source, FILE_NAME);
+    if (loader->names)
+        return 0;
+    PyErr_Print();
+    return -EINVAL;
+}
 
-    if (!chdir || !*chdir)
-        chdir = getcwd(cwd, sizeof(cwd));
-    result = call(
-        loader, "insert_paths",
-        Py_BuildValue("(NN)", PyUnicode_DecodeFSDefault(chdir ? chdir : "."),
-                      PyUnicode_DecodeFSDefault(pythonpath ? pythonpath : "")));
+static bool insert_paths(const struct loader *loader, const char *chdir,
+                         const char *pythonpath)
+{
+    owned PyObject *result =
+        call(loader, "insert_paths",
+             Py_BuildValue("(NN)", PyUnicode_DecodeFSDefault(chdir),
+                           PyUnicode_DecodeFSDefault(pythonpath)));
+
     return result != NULL;
 }
 
-static bool show_stacks(const struct loader *loader, const struct board *board)
+static bool show_stacks(const struct loader *loader, int log_fd)
 {
     owned PyObject *result =
         call(loader, "show_stacks",
-             Py_BuildValue("(ii)", board->error_log_fd, BOARD_STACKS_SIGNAL));
+             Py_BuildValue("(ii)", log_fd, BOARD_STACKS_SIGNAL));
 
     return result != NULL;
 }
 
-int loader_init(struct loader *loader, const struct board *board)
+int loader_prepare(const struct loader *loader, const char *chdir,
+                   const char *pythonpath, int log_fd)
 {
-    loader->names = run_source();
-    if (!loader->names) {
-        PyErr_Print();
-        return -EINVAL;
-    }
-    if (insert_paths(loader, board) && show_stacks(loader, board))
+    if (insert_paths(loader, chdir, pythonpath) && show_stacks(loader, log_fd))
         return 0;
     loader_log_exception(loader, "Python cannot be prepared");
     return -EINVAL;

@@ -16,11 +16,19 @@ struct loader {
     PyObject *names; /* owned: the namespace of loader.py */
 };
 
+/* After Python has started. 0 or -EINVAL. */
+int loader_init(struct loader *loader);
+
+/* A source that is compiled in, run in a namespace of its own: a new
+ * reference to that, or NULL with an exception. */
+PyObject *loader_run_source(const char *source, const char *name);
+
 /*
- * After Python has started: sys.path (chdir, and before it the comma list
- * pythonpath), stacks shown in the error log. 0 or -EINVAL.
+ * When the settings are known: sys.path (chdir, and before it the comma list
+ * pythonpath), stacks shown in the log. 0 or -EINVAL.
  */
-int loader_init(struct loader *loader, const struct board *board);
+int loader_prepare(const struct loader *loader, const char *chdir,
+                   const char *pythonpath, int log_fd);
 
 /* "module:expression". 0 and a new reference, or the exit code (3, 4). */
 int loader_load(const struct loader *loader, const char *uri,

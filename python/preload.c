@@ -41,7 +41,7 @@ static int variable_restore(void)
     return error;
 }
 
-/* "--board" alone is the master's question whether this works here. */
+/* "--channel" alone is the master's question whether this works here. */
 static int host_as_main(int argc, char **argv, char **envp)
 {
     (void)envp;
@@ -56,7 +56,7 @@ __attribute__((visibility("default"))) int __libc_start_main(
 {
     start_fn *start = (start_fn *)dlsym(RTLD_NEXT, "__libc_start_main");
 
-    if (argc >= 2 && strcmp(argv[1], "--board") == 0)
+    if (argc >= 2 && strcmp(argv[1], "--channel") == 0)
         main = host_as_main;
     return start(main, argc, argv, init, fini, unload, stack);
 }

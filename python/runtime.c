@@ -14,7 +14,7 @@ static PyStatus set_executable(PyConfig *config, const char *python)
 {
     PyStatus status;
 
-    if (!python || !*python)
+    if (!*python)
         return PyStatus_Ok();
     status = PyConfig_SetBytesString(config, &config->program_name, python);
     if (PyStatus_Exception(status))
@@ -41,15 +41,14 @@ static PyStatus start(const char *python)
     return status;
 }
 
-int runtime_start(const struct board *board)
+int runtime_start(const char *python)
 {
-    const char *python = board_get(board, "python", 0);
     PyStatus status = start(python);
 
     if (!PyStatus_Exception(status))
         return 0;
     log_critical("Python %s cannot be started as %s: %s", PY_VERSION,
-                 python ? python : "python3",
+                 *python ? python : "python3",
                  status.err_msg ? status.err_msg : "unknown reason");
     return -EINVAL;
 }

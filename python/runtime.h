@@ -10,7 +10,7 @@
 #include "internal.h"
 
 /* Returns with the GIL. 0, or -EINVAL after logging why. */
-int runtime_start(const struct board *board);
+int runtime_start(const char *python);
 
 /* With the GIL, in the main thread. As python3 ends: joins threads, calls
  * atexit functions. Returns the exit code, code unless that went wrong. */

@@ -7,11 +7,11 @@
 #include <unistd.h>
 
 /* A handler gets no argument: this is the host's one struct with static life.
- * Written before the handlers that read it are installed. */
+ * log_path and self say that the rest may be used. */
 static struct {
     const struct board *board;
-    struct board_interp *self; /* NULL in the template */
-    const char *log_path;      /* NULL: not a file */
+    struct board_interp *self;     /* NULL in the template */
+    const char *volatile log_path; /* NULL: not a file */
     volatile sig_atomic_t term_pending;
 } state;
 
@@ -84,14 +84,17 @@ static void handle(int number, void (*handler)(int))
     must(sigaction(number, &action, NULL) == 0);
 }
 
-void signals_init(const struct board *board)
+void signals_log(const struct board *board, const char *errorlog)
 {
-    const char *path = board_get(board, "errorlog", 0);
-    bool is_file = path && *path && strcmp(path, "-") != 0 &&
+    bool is_file = *errorlog && strcmp(errorlog, "-") != 0 &&
                    board->error_log_fd > STDERR_FILENO;
 
     state.board = board;
-    state.log_path = is_file ? path : NULL;
+    state.log_path = is_file ? errorlog : NULL;
+}
+
+void signals_init(void)
+{
     handle(SIGINT, on_nothing);
     handle(SIGQUIT, on_nothing);
     handle(SIGHUP, on_nothing);

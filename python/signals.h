@@ -19,7 +19,10 @@
 #include "core/board.h"
 
 /* The template, before Python starts. */
-void signals_init(const struct board *board);
+void signals_init(void);
+
+/* When the settings are known: USR1 opens errorlog again, if it is a file. */
+void signals_log(const struct board *board, const char *errorlog);
 
 /* In a new interpreter. */
 void signals_become_interp(struct board_interp *self);

@@ -10,47 +10,11 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "channel.h"
 #include "interp.h"
 #include "signals.h"
 
 #include "core/template.h"
-
-static void tell(const struct board *board, enum template_op op, int code)
-{
-    struct template_message message = {
-        .op = op, .slot = TEMPLATE_SLOT_NONE, .code = code, .node = -1};
-    ssize_t n;
-
-    /* A master that is gone is noticed by the next order's end of file. */
-    do {
-        n = send(board->template_fd, &message, sizeof(message), MSG_NOSIGNAL);
-    } while (n < 0 && errno == EINTR);
-}
-
-void template_failed(const struct board *board, int code)
-{
-    tell(board, TEMPLATE_FAILED, code);
-}
-
-/* Returns 1, 0 when there is no master any more, or -errno. */
-static int next_order(const struct host *host, struct template_message *order)
-{
-    ssize_t n;
-    int error;
-
-    /* With the GIL released: what was preloaded may have threads. */
-    Py_BEGIN_ALLOW_THREADS do
-    {
-        n = recv(host->board->template_fd, order, sizeof(*order), 0);
-        error = n < 0 ? errno : 0;
-    }
-    while (error == EINTR)
-        ;
-    Py_END_ALLOW_THREADS if (error) return -error;
-    if (n == 0)
-        return 0;
-    return n == sizeof(*order) ? 1 : -EPROTO;
-}
 
 /*
  * The parent is the process between until that has exited; the kernel gives
@@ -100,7 +64,7 @@ static void start_interp(struct host *host, struct board_interp *self,
 {
     become_child_of_master(host->board, between_fd);
     /* Else the master would not see the template's end of it close. */
-    close(host->board->template_fd);
+    close(host->channel_fd);
     signals_become_interp(self);
     PyOS_AfterFork_Child();
 }
@@ -142,12 +106,12 @@ int template_run(struct host *host)
     int result;
 
     if (code) {
-        template_failed(host->board, code);
+        channel_tell(host, TEMPLATE_FAILED, code);
         return code;
     }
     loader_settle(&host->loader);
-    tell(host->board, TEMPLATE_READY, 0);
-    while ((result = next_order(host, &order)) > 0) {
+    channel_tell(host, TEMPLATE_READY, 0);
+    while ((result = channel_order(host, &order)) > 0) {
         if (order.op == TEMPLATE_QUIT)
             break;
         must(order.op == TEMPLATE_FORK);

@@ -13,7 +13,4 @@
  * it is told to quit or cannot go on; of an interpreter in each of those.
  */
 int template_run(struct host *host);
-
-/* Tells the master that this process will exit with code, and why not serve. */
-void template_failed(const struct board *board, int code);
 #endif

@@ -80,15 +80,15 @@ static int show(const struct config *config, const struct placement *placement,
     return plan->n_mem == 0 ? 1 : 0;
 }
 
-int autotune_run(const struct config *config, const struct title *title,
-                 struct placement_need *ret_need)
+int autotune_run(const struct config *config, const struct config_input *input,
+                 const struct title *title, struct placement_need *ret_need)
 {
     enum config_autotune mode = CONFIG_AUTOTUNE_SERVE;
     struct probe_result measured;
     struct placement placement;
     struct config_error error;
     struct placement_need need;
-    int code = probe_run(config, title, &measured);
+    int code = probe_run(config, input, title, &measured);
 
     if (code != 0)
         return code;

@@ -32,6 +32,6 @@ uint64_t autotune_lifetime(const struct probe_result *measured,
  * it, or with --autotune=print to standard output. Returns the exit code: 0;
  * 1 when one worker does not fit; that of the trial when it failed.
  */
-int autotune_run(const struct config *config, const struct title *title,
-                 struct placement_need *ret_need);
+int autotune_run(const struct config *config, const struct config_input *input,
+                 const struct title *title, struct placement_need *ret_need);
 #endif

@@ -151,6 +151,14 @@ static int list_add(struct config_list *list, const char *text,
     return 0;
 }
 
+/* The field is a string of its own. */
+static bool kind_is_text(enum config_kind kind)
+{
+    return kind == CONFIG_STRING || kind == CONFIG_TEXT ||
+           kind == CONFIG_COMMAS || kind == CONFIG_DICT ||
+           kind == CONFIG_MODE || kind == CONFIG_OBJECT;
+}
+
 static int value_set(struct config *config, enum config_setting setting,
                      const char *text, enum config_source source,
                      struct config_error *error)
@@ -196,6 +204,22 @@ int config_set(struct config *config, enum config_setting setting,
     /* An empty string takes a setting back, whatever its rule. */
     if (err == 0 && row->rule != NULL && text[0] != '\0')
         err = row->rule(text, error);
+    if (err == 0)
+        config->source[setting] = source;
+    return err;
+}
+
+int config_take_back(struct config *config, enum config_setting setting,
+                     enum config_source source, struct config_error *error)
+{
+    int err = 0;
+
+    if (config->source[setting] > source)
+        return 0;
+    if (rows[setting].kind == CONFIG_LIST)
+        list_done(value_at(config, setting));
+    else if (kind_is_text(rows[setting].kind))
+        err = string_set(value_at(config, setting), "", error);
     if (err == 0)
         config->source[setting] = source;
     return err;
@@ -287,8 +311,7 @@ void config_log_ignored(const struct config *config)
     }
 }
 
-/* What depends on several settings, once all are known. */
-static int config_settle(struct config *config, struct config_error *error)
+int config_settle(struct config *config, struct config_error *error)
 {
     if (config_refuse(config, error) < 0)
         return -EINVAL;
@@ -311,17 +334,7 @@ int config_load(struct config *config, const struct config_input *input,
     if (err == 0)
         err = cmdline_parse(config, input->argc, input->argv,
                             CONFIG_FROM_COMMAND_LINE, error);
-    if (err == 0)
-        err = config_settle(config, error);
     return err;
-}
-
-/* The field is a string of its own. */
-static bool kind_is_text(enum config_kind kind)
-{
-    return kind == CONFIG_STRING || kind == CONFIG_TEXT ||
-           kind == CONFIG_COMMAS || kind == CONFIG_DICT ||
-           kind == CONFIG_MODE || kind == CONFIG_OBJECT;
 }
 
 void config_done(struct config *config)

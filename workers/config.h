@@ -84,22 +84,36 @@ struct config_error {
     char text[512];
 };
 
+/* Where settings come from, as it was when gcorn was started. */
 struct config_input {
     int argc;
     char **argv;
-    const char *port;            /* $PORT or NULL */
-    const char *web_concurrency; /* $WEB_CONCURRENCY or NULL */
-    const char *cmd_args;        /* $GUNICORN_CMD_ARGS or NULL */
-    const char *allow_ips;       /* $FORWARDED_ALLOW_IPS or NULL */
+    char *cwd;
+    char *port;            /* $PORT or NULL */
+    char *web_concurrency; /* $WEB_CONCURRENCY or NULL */
+    char *cmd_args;        /* $GUNICORN_CMD_ARGS or NULL */
+    char *allow_ips;       /* $FORWARDED_ALLOW_IPS or NULL */
 };
 
 /*
- * Reads all sources. Returns 0, or -EINVAL with the error filled in. The
- * config must be given to config_done() in both cases.
+ * What this process was given, copied: titles are written over argv, and what
+ * HUP reads must not change. 0 or -ENOMEM.
+ */
+int config_input_init(struct config_input *ret_input, int argc, char **argv);
+void config_input_done(struct config_input *input);
+
+/*
+ * Reads all sources but the configuration file (config_file.h). Returns 0, or
+ * -EINVAL with the error filled in. The config must be given to config_done()
+ * in both cases.
  */
 int config_load(struct config *config, const struct config_input *input,
                 struct config_error *error);
 void config_done(struct config *config);
+
+/* When all sources were read: what depends on several settings, and what is
+ * refused. 0, or -EINVAL with the error filled in. */
+int config_settle(struct config *config, struct config_error *error);
 
 /* What config_load() is made of; also for sources that come later. */
 int config_defaults(struct config *config, struct config_error *error);
@@ -112,6 +126,10 @@ int config_defaults(struct config *config, struct config_error *error);
 int config_set(struct config *config, enum config_setting setting,
                const char *text, enum config_source source,
                struct config_error *error);
+
+/* "None", or an empty list, said by this source. */
+int config_take_back(struct config *config, enum config_setting setting,
+                     enum config_source source, struct config_error *error);
 
 /* Fills the error and returns -EINVAL. */
 int config_fail(struct config_error *error, int exit_code, const char *fmt, ...)

@@ -2,7 +2,7 @@
 /* The settings as text: --help, --print-config and the table of README.md. */
 #include "config.h"
 
-#include "owner.h"
+#include "core/owner.h"
 
 #include <limits.h>
 #include <stdlib.h>

@@ -5,7 +5,7 @@
 #include "core/board.h"
 #include "core/forwarded.h"
 #include "core/proxy.h"
-#include "owner.h"
+#include "core/owner.h"
 #include "static_maps.h"
 #include "topology/plan.h"
 

@@ -1,12 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 #include "generation.h"
 
+#include "channel.h"
+#include "config_file.h"
 #include "core/log.h"
 #include "core/template.h"
 #include "interp.h"
 #include "spawn.h"
 #include "stop.h"
 
+#include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
@@ -25,26 +28,48 @@ const struct template *generation_wanted(const struct master *master)
                                                          : &master->current;
 }
 
-static void template_start(struct master *master, struct template *template)
+/* With the board, if there is one, so that its errors go to the log. */
+static int template_spawn(struct master *master, struct template *template)
 {
     struct epoll_event event = {.events = EPOLLIN};
     pid_t pid;
+    int err = 0;
 
+    template->configured = false;
+    template->told = false;
     template->ready = false;
     template->quitting = false;
     template->late = false;
     template->kill_ns = 0;
     template->started_ns = master->now;
     pid = spawn_template(master, &template->fd);
-    if (pid < 0) {
-        log_error("Can't start the template: %s", strerror(-pid));
-        template->retry_ns = master->now +
-                             master_backoff_ns(++template->failures);
-        return;
-    }
+    if (pid < 0)
+        return pid;
     template->pid = pid;
     event.data.fd = template->fd;
     must(epoll_ctl(master->epoll_fd, EPOLL_CTL_ADD, template->fd, &event) == 0);
+    if (master->board != NULL)
+        err = channel_files(master, template->fd);
+    if (err == 0)
+        err = channel_ask(master, template->fd);
+    if (err < 0)
+        kill(pid, SIGKILL);
+    return err;
+}
+
+static void template_start(struct master *master, struct template *template)
+{
+    int err = template_spawn(master, template);
+
+    if (err == 0)
+        return;
+    log_error("Can't start the template: %s", strerror(-err));
+    template->retry_ns = master->now + master_backoff_ns(++template->failures);
+}
+
+int generation_start(struct master *master)
+{
+    return template_spawn(master, &master->current);
 }
 
 static void template_close(struct template *template)
@@ -53,6 +78,39 @@ static void template_close(struct template *template)
         close(template->fd);
     template->fd = -1;
     template->ready = false;
+}
+
+/* Its slot is free again. */
+static void template_clear(struct template *template)
+{
+    template_close(template);
+    if (template->config != NULL)
+        config_done(template->config);
+    free(template->config);
+    *template = (struct template){.fd = -1};
+}
+
+/*
+ * It has run the configuration file and gets the settings. The first one was
+ * started before there was anything to share.
+ */
+static void template_go(struct master *master, struct template *template)
+{
+    const struct config *config = template->config != NULL ? template->config
+                                                           : master->config;
+    int err = 0;
+
+    if (template == &master->current && !master->board_given)
+        err = channel_files(master, template->fd);
+    master->board_given = true;
+    if (err == 0)
+        err = channel_go(master, template->fd, config);
+    template->told = err == 0;
+    if (err == 0)
+        return;
+    log_error("Can't talk to the template: %s", strerror(-err));
+    must(template->pid > 0);
+    kill(template->pid, SIGKILL);
 }
 
 /* End of file on its socket is its order to quit. */
@@ -103,7 +161,7 @@ static void put_aside(struct master *master, struct template *template)
 {
     if (master->retired.pid != 0)
         kill(master->retired.pid, SIGKILL);
-    template_close(&master->retired);
+    template_clear(&master->retired);
     master->retired = *template;
     *template = (struct template){.fd = -1};
 }
@@ -137,6 +195,8 @@ void generation_settle(struct master *master)
         else
             master_wake_at(master, current->retry_ns);
     }
+    if (current->configured && !current->told)
+        template_go(master, current);
     settle_replacing(master);
     template_check_time(master, &master->current);
     template_check_time(master, &master->trial);
@@ -156,7 +216,7 @@ static void trial_give_up(struct master *master, const char *why)
     interp_forget_orders(master, generation);
     if (master->trial.pid != 0)
         retire(master, &master->trial);
-    master->trial = (struct template){.fd = -1};
+    template_clear(&master->trial);
 }
 
 void generation_reload(struct master *master)
@@ -175,15 +235,43 @@ void generation_reload(struct master *master)
         trial_give_up(master, "no process could be started");
 }
 
-static void template_read(struct template *template)
+/* All settings anew, with what the trial found in the file. */
+static void trial_configure(struct master *master, const struct settings *file)
 {
-    struct template_message message;
+    struct template *trial = &master->trial;
+    struct config_error error = {0, ""};
 
-    if (template->fd < 0)
+    trial->config = calloc(1, sizeof(*trial->config));
+    if (trial->config == NULL) {
+        trial_give_up(master, "out of memory");
         return;
-    while (recv(template->fd, &message, sizeof(message), MSG_DONTWAIT) ==
-           sizeof(message)) {
-        if (message.op != TEMPLATE_READY)
+    }
+    if (config_reload(trial->config, master->input, file, &error) < 0) {
+        log_error("%s", error.text);
+        trial_give_up(master, "the settings are not valid");
+        return;
+    }
+    trial->configured = true;
+    template_go(master, trial);
+}
+
+/* A template that takes a lost one's place has the settings of that. */
+static void on_file(struct master *master, struct template *template,
+                    const struct settings *file)
+{
+    if (template == &master->trial)
+        trial_configure(master, file);
+    else
+        template->configured = true;
+}
+
+static void template_read(struct master *master, struct template *template,
+                          union channel_message *message)
+{
+    while (template->fd >= 0 && channel_hear(template->fd, message) > 0) {
+        if (message->op == TEMPLATE_FILE)
+            on_file(master, template, &message->settings);
+        if (message->op != TEMPLATE_READY)
             continue; /* FAILED: its exit code says the same */
         template->ready = true;
         template->failures = 0;
@@ -192,8 +280,10 @@ static void template_read(struct template *template)
 
 void generation_on_message(struct master *master)
 {
-    template_read(&master->current);
-    template_read(&master->trial);
+    union channel_message message;
+
+    template_read(master, &master->current, &message);
+    template_read(master, &master->trial, &message);
 }
 
 /* Nothing ever served, and it is the code's fault: Gunicorn's exit codes. */
@@ -220,6 +310,7 @@ static void on_current_exit(struct master *master, int status)
     struct template *current = &master->current;
 
     current->pid = 0;
+    current->configured = false;
     template_close(current);
     interp_forget_orders(master, current->generation);
     if (current->quitting || master->phase != MASTER_SERVING)
@@ -249,7 +340,7 @@ bool generation_on_exit(struct master *master, pid_t pid, int status)
                                       ? "the application did not load in time"
                                       : "the application could not be loaded");
     } else if (pid == master->retired.pid) {
-        master->retired = (struct template){.fd = -1};
+        template_clear(&master->retired);
     } else {
         return false;
     }

@@ -15,6 +15,9 @@
 
 #include "workers/master.h"
 
+/* The first template, before there is a board. 0 or -errno. */
+int generation_start(struct master *master);
+
 /* What new interpreters are forked from. */
 const struct template *generation_wanted(const struct master *master);
 

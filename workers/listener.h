@@ -13,7 +13,7 @@
 
 #include "core/board.h"
 #include "workers/address.h"
-#include "workers/owner.h"
+#include "core/owner.h"
 
 #include <sys/socket.h>
 

@@ -2,6 +2,7 @@
 #include "logs.h"
 
 #include "core/log.h"
+#include "shared.h"
 
 #include <fcntl.h>
 #include <string.h>
@@ -54,6 +55,7 @@ int logs_open(struct logs *logs, const struct config *config,
     err = log_to(logs->error_path, owner, error, &logs->error_fd);
     if (err < 0)
         return err;
+    logs->error_fd = shared_lift(logs->error_fd);
     /* As in Gunicorn, a level it does not know is info. */
     log_level_parse(config->loglevel, &level);
     log_open(logs->error_fd, level);

@@ -8,7 +8,7 @@
 #define GCORN_WORKERS_LOGS_H
 
 #include "workers/config.h"
-#include "workers/owner.h"
+#include "core/owner.h"
 
 struct logs {
     int error_fd;

@@ -56,37 +56,30 @@ static bool act(const struct config *config)
 }
 
 /* True when there is more to do: the server is to be started. */
-static bool tune(const struct config *config, const struct title *title,
-                 struct master_task *task, int *ret_code)
+static bool tune(const struct config *config, const struct config_input *input,
+                 const struct title *title, struct master_task *task,
+                 int *ret_code)
 {
     enum config_autotune mode = CONFIG_AUTOTUNE_OFF;
 
     config_autotune_parse(config->autotune, &mode);
     *ret_code = 0;
-    if (mode == CONFIG_AUTOTUNE_OFF || task->checks_only)
+    if (mode == CONFIG_AUTOTUNE_OFF || config->check_config ||
+        config->print_config)
         return true;
-    *ret_code = autotune_run(config, title, &task->need);
+    *ret_code = autotune_run(config, input, title, &task->need);
     return *ret_code == 0 && mode == CONFIG_AUTOTUNE_SERVE;
 }
 
-static int run(struct config *config, const struct title *title)
+static int run(struct config *config, const struct config_input *input,
+               const struct title *title)
 {
-    struct master_task task = {
-        .checks_only = config->print_config || config->check_config,
-        .ready_fd = -1,
-    };
-    struct config_error error;
+    struct master_task task = {.ready_fd = -1};
     int code;
 
-    if (config->wsgi_app[0] == '\0') {
-        config_fail(&error, 1, "No application module specified.");
-        return fail(&error);
-    }
-    if (config->print_config)
-        config_print(config, stdout);
-    if (!tune(config, title, &task, &code))
+    if (!tune(config, input, title, &task, &code))
         return code;
-    return master_run(config, title, &task);
+    return master_run(config, input, title, &task);
 }
 
 /* "gcorn ctl" and "gcorn reload" are a program beside this one. */
@@ -109,25 +102,21 @@ int main(int argc, char **argv)
     struct config_error error;
     struct title title;
     int code = 0;
-    struct config_input input = {
-        .argc = argc,
-        .argv = argv,
-        .port = getenv("PORT"),
-        .web_concurrency = getenv("WEB_CONCURRENCY"),
-        .cmd_args = getenv("GUNICORN_CMD_ARGS"),
-        .allow_ips = getenv("FORWARDED_ALLOW_IPS"),
-    };
+    struct config_input input = {.argc = 0};
 
     streams_open();
     if (argc > 1 &&
         (strcmp(argv[1], "ctl") == 0 || strcmp(argv[1], "reload") == 0))
         return run_ctl(argv);
+    if (config_input_init(&input, argc, argv) < 0)
+        return 1;
     if (config_load(&config, &input, &error) < 0) {
         code = fail(&error);
     } else if (!act(&config)) {
         title_init(&title, argc, argv);
-        code = run(&config, &title);
+        code = run(&config, &input, &title);
     }
     config_done(&config);
+    config_input_done(&input);
     return code;
 }

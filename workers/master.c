@@ -2,6 +2,7 @@
 #include "master.h"
 
 #include "audit.h"
+#include "boot.h"
 #include "core/log.h"
 #include "generation.h"
 #include "interp.h"
@@ -205,15 +206,10 @@ static int signals_open(struct master *master)
 
 static int events_open(struct master *master)
 {
-    int err;
-
     master->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
     if (master->epoll_fd < 0)
         return -errno;
-    err = watch(master, master->signal_fd);
-    if (err == 0)
-        err = watch(master, master->board->master_doorbell_fd);
-    return err;
+    return watch(master, master->signal_fd);
 }
 
 static int listeners_open(struct master *master, struct config_error *error)
@@ -265,13 +261,6 @@ static void log_start(const struct master *master)
     placement_log(&master->placement, master->config->autotune[0] != 0);
 }
 
-/* The number that a template's end of its socket gets: see spawn_template. */
-static int template_fd_reserve(struct master *master)
-{
-    master->board->template_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
-    return master->board->template_fd < 0 ? -errno : 0;
-}
-
 static int tables_make(struct master *master)
 {
     master->slots = calloc(master->board->worker_slots, sizeof(*master->slots));
@@ -284,14 +273,21 @@ static int tables_make(struct master *master)
 static int prepare(struct master *master, struct config_error *error)
 {
     struct config *config = master->config;
-    int err = owner_find(&master->owner, config->user, config->group);
+    int err;
 
-    must(err == 0); /* the rules of both have looked already */
-    if (signals_open(master) < 0)
+    if (signals_open(master) < 0 || events_open(master) < 0)
         return config_fail(error, 1, "Can't start: %s", strerror(errno));
     /* Before chdir: a relative --python is meant from here. */
     err = pyhost_find(&master->host, config->python, error);
-    if (err == 0 && config->chdir[0] != '\0' && chdir(config->chdir) < 0)
+    if (err == 0)
+        err = boot_settings(master, error);
+    if (err < 0)
+        return err;
+    err = owner_find(&master->owner, config->user, config->group);
+    must(err == 0); /* the rules of both have looked already */
+    master->name = config->proc_name[0] != '\0' ? config->proc_name
+                                                : config->wsgi_app;
+    if (config->chdir[0] != '\0' && chdir(config->chdir) < 0)
         err = config_fail(error, 1, "can't chdir to '%s'", config->chdir);
     if (err == 0)
         err = static_maps_check_all(config, error);
@@ -311,11 +307,9 @@ static int prepare(struct master *master, struct config_error *error)
     if (err < 0)
         return err;
     master->board->error_log_fd = master->logs.error_fd;
-    err = template_fd_reserve(master);
+    err = tables_make(master);
     if (err == 0)
-        err = tables_make(master);
-    if (err == 0)
-        err = events_open(master);
+        err = watch(master, master->board->master_doorbell_fd);
     if (err < 0)
         return config_fail(error, 1, "Can't start: %s", strerror(-err));
     err = master->checks_only ? 0 : listeners_open(master, error);
@@ -339,8 +333,6 @@ static void release(struct master *master)
 static void serve(struct master *master)
 {
     master->wanted = master->placement.workers;
-    master->generations = 1;
-    master->current.generation = 1;
     prctl(PR_SET_CHILD_SUBREAPER, 1);
     title_set(master->title, "master", master->name);
     settle(master);
@@ -355,20 +347,20 @@ static void serve(struct master *master)
         log_error("Reason: %s", master->reason);
 }
 
-int master_run(struct config *config, const struct title *title,
-               const struct master_task *task)
+int master_run(struct config *config, const struct config_input *input,
+               const struct title *title, const struct master_task *task)
 {
     struct config_error error = {.exit_code = 1, .text = ""};
     struct master master = {
         .config = config,
+        .input = input,
         .title = title,
         .task = task,
-        .name = config->proc_name[0] != '\0' ? config->proc_name
-                                             : config->wsgi_app,
         .logs = {.error_fd = STDERR_FILENO, .access_fd = -1},
         .placement = {.claim = {.fd = -1}},
         .checks_only = task->checks_only,
-        .current = {.fd = -1},
+        .generations = 1,
+        .current = {.fd = -1, .generation = 1},
         .trial = {.fd = -1},
         .retired = {.fd = -1},
     };
@@ -376,13 +368,14 @@ int master_run(struct config *config, const struct title *title,
     shared_raise_files();
     if (prepare(&master, &error) < 0) {
         /* Also on the terminal when the log goes to a file. */
-        fprintf(stderr, "\nError: %s\n", error.text);
-        if (master.logs.error_fd != STDERR_FILENO)
+        if (error.text[0] != '\0')
+            fprintf(stderr, "\nError: %s\n", error.text);
+        if (error.text[0] != '\0' && master.logs.error_fd != STDERR_FILENO)
             log_error("%s", error.text);
         release(&master);
         return error.exit_code;
     }
-    if (!task->checks_only && task->ready_fd < 0)
+    if (!master.checks_only && task->ready_fd < 0)
         log_start(&master);
     serve(&master);
     release(&master);

@@ -69,8 +69,10 @@ struct interp {
 /* A template process: the application's code as of one generation. */
 struct template
 {
-    pid_t pid; /* 0: none */
-    int fd;    /* our end of its socket, or -1 */
+    pid_t pid;       /* 0: none */
+    int fd;          /* our end of its socket, or -1 */
+    bool configured; /* it has run the configuration file */
+    bool told;       /* the settings that count: GO */
     bool ready;
     bool quitting;
     bool late; /* killed because it did not load in time */
@@ -79,6 +81,11 @@ struct template
     uint64_t retry_ns;
     uint64_t kill_ns;
     uint32_t failures;
+    /*
+     * What a reload read, and this template was told; NULL: master->config.
+     * It belongs to the template and goes with it.
+     */
+    struct config *config;
 };
 
 /* What a master is started for. */
@@ -99,6 +106,7 @@ struct observer;
 
 struct master {
     struct config *config;
+    const struct config_input *input;
     const struct title *title;
     const char *name; /* in titles */
     struct board *board;
@@ -137,11 +145,15 @@ struct master {
     uint32_t interps_started;
     struct observer *observer; /* NULL: nobody may ask */
     uint64_t replan_ns;        /* when limits are */
+    bool board_given;          /* to the first template, which came before it */
 };
 
-/* Serves until told to stop. Returns the exit code. */
-int master_run(struct config *config, const struct title *title,
-               const struct master_task *task);
+/*
+ * Serves until told to stop, or with check_config loads the application once.
+ * Returns the exit code.
+ */
+int master_run(struct config *config, const struct config_input *input,
+               const struct title *title, const struct master_task *task);
 
 /* 0 for the first failure, then 100 ms doubling up to 5 s. */
 uint64_t master_backoff_ns(uint32_t failures);

@@ -20,6 +20,7 @@
 
 struct probe {
     const struct config *config;
+    const struct config_input *input;
     pid_t pid;
     int pid_fd;
     int ready_fd; /* we read */
@@ -33,6 +34,19 @@ static char *text_of(const char *text)
 
     must(copy != NULL);
     return copy;
+}
+
+/* No configuration file overrides these. */
+static void settings_hold(struct config *config)
+{
+    static const enum config_setting held[] = {
+        CONFIG_AT_bind,      CONFIG_AT_workers,        CONFIG_AT_pin,
+        CONFIG_AT_accesslog, CONFIG_AT_pidfile,        CONFIG_AT_autotune,
+        CONFIG_AT_protocol,  CONFIG_AT_proxy_protocol, CONFIG_AT_loglevel,
+    };
+
+    for (size_t i = 0; i < ARRAY_SIZE(held); i++)
+        config->source[held[i]] = CONFIG_FROM_COMMAND_LINE;
 }
 
 /* The trial's settings: this one process changes its copy of them. */
@@ -53,6 +67,7 @@ static void settings_change(struct config *config, int listen_fd)
     config->proxy_protocol = text_of("off");
     if (strcmp(config->loglevel, "debug") != 0)
         config->loglevel = text_of("warning");
+    settings_hold(config);
 }
 
 static _Noreturn void trial(const struct probe *probe,
@@ -67,7 +82,7 @@ static _Noreturn void trial(const struct probe *probe,
         _exit(EXIT_FAILED);
     close(probe->ready_fd);
     settings_change(&config, probe->client.listen_fd);
-    exit(master_run(&config, title, &task));
+    exit(master_run(&config, probe->input, title, &task));
 }
 
 static int start(struct probe *probe, const struct title *title)
@@ -210,10 +225,11 @@ static int fail(const char *what, int err)
     return EXIT_FAILED;
 }
 
-int probe_run(const struct config *config, const struct title *title,
-              struct probe_result *ret_result)
+int probe_run(const struct config *config, const struct config_input *input,
+              const struct title *title, struct probe_result *ret_result)
 {
-    struct probe probe = {.config = config, .pid_fd = -1, .ready_fd = -1};
+    struct probe probe = {
+        .config = config, .input = input, .pid_fd = -1, .ready_fd = -1};
     struct probe_result result = {0};
     int code = 0;
     int err = probe_client_init(&probe.client, config);

@@ -39,6 +39,6 @@ struct probe_result {
  * Returns 0, or the exit code for a trial that ended by itself: it has said
  * why, like the real one would.
  */
-int probe_run(const struct config *config, const struct title *title,
-              struct probe_result *ret_result);
+int probe_run(const struct config *config, const struct config_input *input,
+              const struct title *title, struct probe_result *ret_result);
 #endif

@@ -135,7 +135,7 @@ static _Noreturn void try_child(const struct pyhost *host)
     dup2(null, STDOUT_FILENO);
     dup2(null, STDERR_FILENO);
     if (preload(host->library) == 0)
-        execl(host->python, host->program, "--board", (char *)NULL);
+        execl(host->python, host->program, "--channel", (char *)NULL);
     _exit(NOT_FOUND);
 }
 
@@ -269,18 +269,18 @@ int pyhost_find(struct pyhost *ret_host, const char *python,
     return 0;
 }
 
-int pyhost_exec(const struct pyhost *host, int board_fd)
+int pyhost_exec(const struct pyhost *host, int channel_fd)
 {
     const char *file = host->program;
     char fd[16];
     int err = 0;
 
-    snprintf(fd, sizeof(fd), "%d", board_fd);
+    snprintf(fd, sizeof(fd), "%d", channel_fd);
     if (host->library[0] != '\0') {
         file = host->python;
         err = preload(host->library);
     }
     if (err == 0)
-        execl(file, host->program, "--board", fd, (char *)NULL);
+        execl(file, host->program, "--channel", fd, (char *)NULL);
     return err < 0 ? err : -errno;
 }

@@ -26,8 +26,8 @@ int pyhost_find(struct pyhost *ret_host, const char *python,
                 struct config_error *error);
 
 /*
- * Becomes the host, with this board: inside the Python itself where that
+ * Becomes the host, with this socket to the master: inside the Python itself where that
  * takes the library, else as the program. Returns -errno if neither runs.
  */
-int pyhost_exec(const struct pyhost *host, int board_fd);
+int pyhost_exec(const struct pyhost *host, int channel_fd);
 #endif

@@ -19,6 +19,9 @@
 /* Sparse: what is not used takes no memory. */
 #define EXCHANGES_PER_WORKER 1024
 #define CHUNKS_PER_WORKER 4096
+/* What templates get under the same number stays clear of what their
+ * configuration files open. */
+#define LIFT_TO 256
 
 /* The arena's pages come from the worker's node, whoever touches them. */
 static void arena_bind(int fd, int node, bool strict)
@@ -115,6 +118,31 @@ static int worker_make(struct board_worker *worker,
     return err;
 }
 
+int shared_lift(int fd)
+{
+    struct rlimit limit;
+    int high;
+
+    if (fd <= STDERR_FILENO || getrlimit(RLIMIT_NOFILE, &limit) < 0)
+        return fd;
+    high = fcntl(fd, F_DUPFD_CLOEXEC,
+                 limit.rlim_cur >= 4 * LIFT_TO ? LIFT_TO
+                                               : (int)limit.rlim_cur / 4);
+    if (high < 0)
+        return fd;
+    close(fd);
+    return high;
+}
+
+static void worker_lift(struct board_worker *worker)
+{
+    worker->arena_fd = shared_lift(worker->arena_fd);
+    worker->doorbell_fd = shared_lift(worker->doorbell_fd);
+    worker->file_out_fd = shared_lift(worker->file_out_fd);
+    worker->spool_memory_fd = shared_lift(worker->spool_memory_fd);
+    worker->spool_file_fd = shared_lift(worker->spool_file_fd);
+}
+
 static void steal_order_set(struct board *board,
                             const struct placement *placement, uint32_t slot)
 {
@@ -153,70 +181,15 @@ static int slots_make(struct master *master)
     struct board *board = master->board;
     int err = doorbell_make(EFD_NONBLOCK, &board->master_doorbell_fd);
 
+    board->board_fd = shared_lift(board->board_fd);
+    board->master_doorbell_fd = shared_lift(board->master_doorbell_fd);
     for (uint32_t i = 0; i < board->worker_slots && err == 0; i++) {
         err = worker_make(board_worker(board, i),
                           placement_of(&master->placement, i),
                           is_strict(master));
+        worker_lift(board_worker(board, i));
         steal_order_set(board, &master->placement, i);
     }
-    return err;
-}
-
-static int value_set(struct master *master, enum config_setting setting)
-{
-    const struct config_row *row = config_row(setting);
-    const void *value = config_value(master->config, setting);
-    const struct config_list *list = value;
-    char number[32];
-    int err = 0;
-
-    switch (row->kind) {
-    case CONFIG_INT:
-    case CONFIG_OCTAL:
-        snprintf(number, sizeof(number), "%llu",
-                 (unsigned long long)*(const uint64_t *)value);
-        return board_set(master->board, row->name, number);
-    case CONFIG_BOOL:
-    case CONFIG_OFF:
-        return board_set(master->board, row->name,
-                         *(const bool *)value ? "1" : "0");
-    case CONFIG_STRING:
-    case CONFIG_TEXT:
-    case CONFIG_COMMAS:
-    case CONFIG_DICT:
-    case CONFIG_MODE:
-    case CONFIG_OBJECT:
-        return board_set(master->board, row->name, *(char *const *)value);
-    case CONFIG_LIST:
-        for (size_t i = 0; i < list->count && err == 0; i++)
-            err = board_set(master->board, row->name, list->items[i]);
-        return err;
-    case CONFIG_ACTION:
-        return 0;
-    }
-    return -EINVAL;
-}
-
-/* Interpreters see what was settled, not what was written. */
-static int setting_set(struct master *master, enum config_setting setting)
-{
-    char cwd[4096];
-
-    if (setting == CONFIG_AT_python)
-        return board_set(master->board, "python", master->host.python);
-    if (setting != CONFIG_AT_chdir)
-        return value_set(master, setting);
-    if (getcwd(cwd, sizeof(cwd)) == NULL)
-        return -errno;
-    return board_set(master->board, "chdir", cwd);
-}
-
-static int settings_set(struct master *master)
-{
-    int err = 0;
-
-    for (uint32_t i = 0; i < CONFIG_SETTINGS && err == 0; i++)
-        err = setting_set(master, i);
     return err;
 }
 
@@ -247,33 +220,8 @@ int shared_make(struct master *master, struct config_error *error)
                            "Too few open files are allowed for %u workers: "
                            "raise the limit (ulimit -n)",
                            slots);
-    if (err == 0)
-        err = settings_set(master);
     if (err < 0)
         return config_fail(error, 1, "Can't make the shared memory: %s",
                            strerror(-err));
     return 0;
-}
-
-static void keep(int fd)
-{
-    if (fd > STDERR_FILENO)
-        fcntl(fd, F_SETFD, 0);
-}
-
-void shared_pass_on(const struct board *board)
-{
-    keep(board->board_fd);
-    keep(board->error_log_fd);
-    keep(board->template_fd);
-    keep(board->master_doorbell_fd);
-    for (uint32_t i = 0; i < board->worker_slots; i++) {
-        const struct board_worker *worker = board_worker(board, i);
-
-        keep(worker->arena_fd);
-        keep(worker->doorbell_fd);
-        keep(worker->file_out_fd);
-        keep(worker->spool_memory_fd);
-        keep(worker->spool_file_fd);
-    }
 }

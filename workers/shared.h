@@ -1,11 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * shared - makes what all processes share, before the first of them is
- * forked: the board with the settings, an arena and two spools for each
- * worker slot, every doorbell and socket pair.
- *
- * Descriptors are close-on-exec; the template's child opens up those that
- * interpreters use (shared_pass_on).
+ * forked: the board, an arena and two spools for each worker slot, every
+ * doorbell and socket pair. Templates get the descriptors that interpreters
+ * use over their channel, under the same numbers.
  */
 #ifndef GCORN_WORKERS_SHARED_H
 #define GCORN_WORKERS_SHARED_H
@@ -21,11 +19,8 @@ int shared_make(struct master *master, struct config_error *error);
  */
 void shared_place(struct master *master);
 
-/*
- * In a child about to become the host program: what the board names survives
- * the exec, but the workers' own descriptors.
- */
-void shared_pass_on(const struct board *board);
+/* The descriptor under a high number, where templates have room for it. */
+int shared_lift(int fd);
 
 /* Open files as the hard limit allows; returns how many. */
 uint64_t shared_raise_files(void);

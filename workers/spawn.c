@@ -9,6 +9,7 @@
 #include "topology/bind.h"
 #include "worker.h"
 
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -272,11 +273,9 @@ static _Noreturn void template_child(struct master *master, int socket,
     int err;
 
     signals_reset();
-    dup2(socket, master->board->template_fd);
-    shared_pass_on(master->board);
-    become_owner(master);
+    fcntl(socket, F_SETFD, 0);
     die_with(parent);
-    err = pyhost_exec(&master->host, master->board->board_fd);
+    err = pyhost_exec(&master->host, socket);
     log_critical("Can't run %s: %s", master->host.program, strerror(-err));
     _exit(1);
 }

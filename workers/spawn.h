@@ -12,8 +12,8 @@
 pid_t spawn_worker(struct master *master, uint32_t slot);
 
 /*
- * A template: the host program on a new socket pair, whose one end becomes
- * board->template_fd in the child. Returns its pid, and our end; or -errno.
+ * A template: the host program with one end of a new socket pair. Everything
+ * else it is told (channel.h). Returns its pid, and our end; or -errno.
  */
 pid_t spawn_template(struct master *master, int *ret_fd);
 

@@ -19,6 +19,8 @@
 
 #include <cmocka.h>
 
+#include "core/settings.h"
+
 #define SLOTS 64
 #define CHUNKS 256
 #define RESPONSE_MAX (1 << 20)
@@ -30,11 +32,6 @@ static bool limit_passed(uint64_t start)
     return now_ns() - start > PLAY_SECONDS * NS_PER_S;
 }
 
-static void inherit(int fd)
-{
-    assert_return_code(fcntl(fd, F_SETFD, 0), errno);
-}
-
 static int memory(uint64_t bytes)
 {
     int fd = memfd_create("play", 0);
@@ -44,39 +41,48 @@ static int memory(uint64_t bytes)
     return fd;
 }
 
+/* Out of the way of what the host opens before it gets them. */
+static int high(int fd)
+{
+    int lifted = fcntl(fd, F_DUPFD_CLOEXEC, 200);
+
+    assert_return_code(lifted, errno);
+    close(fd);
+    return lifted;
+}
+
 static void make_worker(struct board *board, uint32_t slot)
 {
     struct board_worker *worker = board_worker(board, slot);
     int pair[2];
 
     assert_return_code(socketpair(AF_UNIX, SOCK_DGRAM, 0, pair), errno);
-    worker->file_out_fd = pair[0];
+    worker->file_out_fd = high(pair[0]);
     worker->file_in_fd = pair[1];
-    worker->doorbell_fd = eventfd(0, 0);
-    worker->arena_fd = memory(0);
-    worker->spool_memory_fd = memory(0);
-    worker->spool_file_fd = memory(0);
+    worker->doorbell_fd = high(eventfd(0, 0));
+    worker->arena_fd = high(memory(0));
+    worker->spool_memory_fd = high(memory(0));
+    worker->spool_file_fd = high(memory(0));
     assert_int_equal(arena_format(worker->arena_fd, SLOTS, CHUNKS), 0);
     atomic_store(&worker->state, BOARD_WORKER_SERVING);
 }
 
-static void make_board(struct play *play, const char *const *settings)
+static void make_board(struct play *play)
 {
     struct board *board;
 
     assert_int_equal(board_new(&play->board, 1, SLOTS, CHUNKS), 0);
     board = play->board;
-    inherit(board->board_fd);
+    board->board_fd = high(board->board_fd);
     make_worker(board, 0);
-    board->master_doorbell_fd = eventfd(0, 0);
+    board->master_doorbell_fd = high(eventfd(0, 0));
     board->master_pid = getpid();
-    board->error_log_fd = open("/tmp", O_TMPFILE | O_APPEND | O_RDWR, 0600);
+    board->error_log_fd =
+        high(open("/tmp", O_TMPFILE | O_APPEND | O_RDWR, 0600));
     atomic_store(&board->worker_count, 1);
-    for (; settings && *settings; settings += 2)
-        assert_int_equal(board_set(board, settings[0], settings[1]), 0);
 }
 
-static pid_t spawn(const char *host, const char *apps, int board_fd)
+static pid_t spawn(const char *host, const char *apps, int channel_fd)
 {
     char number[16];
     pid_t pid = fork();
@@ -84,11 +90,89 @@ static pid_t spawn(const char *host, const char *apps, int board_fd)
     assert_return_code(pid, errno);
     if (pid > 0)
         return pid;
-    snprintf(number, sizeof(number), "%d", board_fd);
+    snprintf(number, sizeof(number), "%d", channel_fd);
     setenv("ASAN_OPTIONS", "detect_leaks=0:handle_segv=0", 1);
     if (chdir(apps) == 0)
-        execl(host, host, "--board", number, (char *)NULL);
+        execl(host, host, "--channel", number, (char *)NULL);
     _exit(127);
+}
+
+static void give(struct play *play, enum template_op op, const int *fds,
+                 size_t count)
+{
+    struct template_message word = {.op = op};
+    char control[CMSG_SPACE(5 * sizeof(int))] = {0};
+    struct iovec io = {&word, sizeof(word)};
+    struct msghdr header = {.msg_iov = &io,
+                            .msg_iovlen = 1,
+                            .msg_control = control,
+                            .msg_controllen = CMSG_SPACE(count * sizeof(int))};
+    struct cmsghdr *part = CMSG_FIRSTHDR(&header);
+
+    part->cmsg_level = SOL_SOCKET;
+    part->cmsg_type = SCM_RIGHTS;
+    part->cmsg_len = CMSG_LEN(count * sizeof(int));
+    memcpy(CMSG_DATA(part), fds, count * sizeof(int));
+    assert_int_equal(sendmsg(play->template_fd, &header, 0), sizeof(word));
+}
+
+static void give_files(struct play *play)
+{
+    const struct board *board = play->board;
+    const struct board_worker *worker = board_worker(board, 0);
+    const int common[] = {board->board_fd, board->master_doorbell_fd,
+                          board->error_log_fd};
+    const int own[] = {worker->arena_fd, worker->doorbell_fd,
+                       worker->file_out_fd, worker->spool_memory_fd,
+                       worker->spool_file_fd};
+
+    give(play, TEMPLATE_BOARD, common, 3);
+    give(play, TEMPLATE_FILES, own, 5);
+}
+
+static void tell(struct play *play, struct settings *settings,
+                 enum template_op op)
+{
+    settings->op = op;
+    assert_int_equal(
+        send(play->template_fd, settings, settings_size(settings), 0),
+        settings_size(settings));
+}
+
+/* What the configuration file set: nothing, there is none. */
+static void hear_file(struct play *play, struct settings *settings)
+{
+    ssize_t n = recv(play->template_fd, settings, sizeof(*settings), 0);
+
+    assert_true(n > 0);
+    assert_int_equal(settings->op, TEMPLATE_FILE);
+    assert_int_equal(settings_check(settings, (size_t)n), 0);
+    assert_int_equal(settings->bytes, 0);
+}
+
+static void talk(struct play *play, const char *python, const char *apps,
+                 const char *const *list)
+{
+    struct settings *settings = malloc(sizeof(*settings));
+    char master[16];
+
+    assert_non_null(settings);
+    snprintf(master, sizeof(master), "%d", (int)getpid());
+    settings_init(settings);
+    assert_int_equal(settings_add(settings, "master", master), 0);
+    assert_int_equal(settings_add(settings, "python", python), 0);
+    assert_int_equal(settings_add(settings, "cwd", apps), 0);
+    tell(play, settings, TEMPLATE_ASK);
+    settings_init(settings);
+    assert_int_equal(settings_add(settings, "chdir", apps), 0);
+    for (; list && *list; list += 2)
+        assert_int_equal(settings_add(settings, list[0], list[1]), 0);
+    tell(play, settings, TEMPLATE_GO);
+    /* A host that cannot even start says so instead. */
+    if (recv(play->template_fd, settings, sizeof(*settings), MSG_PEEK) > 0 &&
+        settings->op == TEMPLATE_FILE)
+        hear_file(play, settings);
+    free(settings);
 }
 
 void play_start(struct play *play, const char *host, const char *python,
@@ -98,17 +182,15 @@ void play_start(struct play *play, const char *host, const char *python,
 
     *play = (struct play){0};
     assert_return_code(prctl(PR_SET_CHILD_SUBREAPER, 1), errno);
-    make_board(play, settings);
-    assert_int_equal(board_set(play->board, "chdir", apps), 0);
-    assert_int_equal(board_set(play->board, "python", python), 0);
-    assert_return_code(
-        socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair), errno);
+    make_board(play);
+    assert_return_code(socketpair(AF_UNIX, SOCK_SEQPACKET, 0, pair), errno);
+    assert_return_code(fcntl(pair[0], F_SETFD, FD_CLOEXEC), errno);
     play->template_fd = pair[0];
-    play->board->template_fd = pair[1];
-    inherit(pair[1]);
-    play->template_pid = spawn(host, apps, play->board->board_fd);
+    play->template_pid = spawn(host, apps, pair[1]);
     close(pair[1]);
     assert_int_equal(exchange_table_init(&play->table, play->board, 0), 0);
+    give_files(play);
+    talk(play, python, apps, settings);
 }
 
 static void close_descriptors(const struct play *play)

@@ -29,6 +29,8 @@ static void load_words(struct load *load, const char *const *words)
         load->argv[load->input.argc++] = strdup(words[i]);
     load->input.argv = load->argv;
     load->result = config_load(&load->config, &load->input, &load->error);
+    if (load->result == 0)
+        load->result = config_settle(&load->config, &load->error);
 }
 
 #define LOAD(load, ...)                                                        \
@@ -140,7 +142,7 @@ static void modes_need_no_value(void **state)
 
 static void trusted_proxies(void **state)
 {
-    struct load load = {.input = {.allow_ips = "10.0.0.0/8"}};
+    struct load load = {.input = {.allow_ips = (char[]){"10.0.0.0/8"}}};
 
     (void)state;
     LOAD(&load, "app");
@@ -154,11 +156,11 @@ static void trusted_proxies(void **state)
     assert_string_equal(load.config.proxy_allow_ips, "::1, 192.168.0.0/16");
     assert_string_equal(load.config.uwsgi_allow_ips, "");
     unload(&load);
-    load.input.allow_ips = "";
+    load.input.allow_ips = (char[]){""};
     LOAD(&load, "app");
     assert_string_equal(load.config.forwarded_allow_ips, "");
     unload(&load);
-    load.input.allow_ips = "10.0.0.1/8";
+    load.input.allow_ips = (char[]){"10.0.0.1/8"};
     LOAD(&load, "app");
     assert_int_equal(load.result, -EINVAL);
     unload(&load);
@@ -177,9 +179,10 @@ static void sync_with_threads_is_gthread(void **state)
 static void stronger_sources_win(void **state)
 {
     struct load load = {
-        .input = {.port = "5000",
-                  .web_concurrency = "7",
-                  .cmd_args = "-w 5 --timeout 3 --name 'two words' ignored"}};
+        .input = {.port = (char[]){"5000"},
+                  .web_concurrency = (char[]){"7"},
+                  .cmd_args =
+                      (char[]){"-w 5 --timeout 3 --name 'two words' ignored"}}};
 
     (void)state;
     LOAD(&load, "-t", "4", "app");
@@ -195,7 +198,8 @@ static void stronger_sources_win(void **state)
 
 static void lists_replace_those_of_weaker_sources(void **state)
 {
-    struct load load = {.input = {.port = "5000", .cmd_args = "-b a:1 -b b:2"}};
+    struct load load = {.input = {.port = (char[]){"5000"},
+                                  .cmd_args = (char[]){"-b a:1 -b b:2"}}};
 
     (void)state;
     LOAD(&load, "-b", "c:3", "app");
@@ -273,7 +277,7 @@ static void config_errors_exit_1(void **state)
 
 static void environment_errors_exit_1(void **state)
 {
-    struct load load = {.input = {.web_concurrency = "many"}};
+    struct load load = {.input = {.web_concurrency = (char[]){"many"}}};
 
     (void)state;
     LOAD(&load, "app");
@@ -285,7 +289,7 @@ static void environment_errors_exit_1(void **state)
 
 static void an_open_quote_is_refused(void **state)
 {
-    struct load load = {.input = {.cmd_args = "--name 'x"}};
+    struct load load = {.input = {.cmd_args = (char[]){"--name 'x"}}};
 
     (void)state;
     LOAD(&load, "app");

@@ -538,7 +538,7 @@ static void test_refuses_nonsense(void **unused)
 
         if (pid == 0) {
             close(STDERR_FILENO);
-            execl(arguments[1], arguments[1], "--board", words[i],
+            execl(arguments[1], arguments[1], "--channel", words[i],
                   (char *)NULL);
             _exit(127);
         }

@@ -496,12 +496,11 @@ static void open_stage(const char *python, const char *apps)
     log_open(stage.log, LOG_LEVEL_INFO);
     stage.board = site_new(1, SLOTS, CHUNKS);
     make_listeners(stage.board);
-    must(board_set(stage.board, "python", python) == 0);
     must(exchange_table_init(&stage.table, stage.board, 0) == 0);
     must(exchange_site_init(&stage.site, stage.board) == 0);
     atomic_store(&board_interp(stage.board, 0)->state, BOARD_INTERP_SERVING);
     exchange_thread_init(&stage.thread, &stage.site, 0);
-    must(runtime_start(stage.board) == 0);
+    must(runtime_start(python) == 0);
     path = PyImport_ImportModule("sys");
     folder = PyUnicode_FromString(apps);
     must(path && folder);

@@ -5,8 +5,8 @@
  * As in Gunicorn: number 0 and an empty name mean no change, supplementary
  * groups are kept.
  */
-#ifndef GCORN_WORKERS_OWNER_H
-#define GCORN_WORKERS_OWNER_H
+#ifndef GCORN_CORE_OWNER_H
+#define GCORN_CORE_OWNER_H
 
 #include <sys/types.h>
 

@@ -1,0 +1,232 @@
+# SPDX-License-Identifier: MIT
+"""Runs the configuration file and takes from it what are settings.
+
+Compiled into the host (see embed.py). The values are checked here as far as
+they are Python's business, with the messages of Gunicorn; the master checks
+the rest.
+"""
+import importlib
+import importlib.machinery
+import importlib.util
+import inspect
+import os
+import sys
+import traceback
+import types
+
+# Names that the file may set because they are Python's: name -> object.
+objects = {}
+
+ARITY = {
+    "on_starting": 1, "on_reload": 1, "when_ready": 1, "pre_fork": 2,
+    "post_fork": 2, "post_worker_init": 1, "worker_int": 1, "worker_abort": 1,
+    "pre_exec": 1, "pre_request": 2, "post_request": -1, "child_exit": 2,
+    "worker_exit": 2, "nworkers_changed": 3, "on_exit": 1, "ssl_context": 2,
+    "on_dirty_starting": 1, "dirty_post_fork": 2, "dirty_worker_init": 1,
+    "dirty_worker_exit": 2,
+}
+SWITCHES = {  # a bool in place of a string
+    "proxy_protocol": ("off", "auto"),
+    "http2_cleartext": ("off", "prior-knowledge"),
+    "proxy_headers": ("off", "auto"),
+}
+
+
+class Failed(Exception):
+    """The text for whoever started gcorn."""
+
+
+def number(name, value):
+    value = int(value) if isinstance(value, int) else int(value, 0)
+    if value < 0:
+        raise ValueError("Value must be positive: %s" % value)
+    return str(value)
+
+
+def boolean(name, value):
+    if value is None or isinstance(value, bool):
+        return "true" if value else "false"
+    if not isinstance(value, str):
+        raise TypeError("Invalid type for casting: %s" % value)
+    if value.lower().strip() not in ("true", "false"):
+        raise ValueError("Invalid boolean: %s" % value)
+    return value.lower().strip()
+
+
+def string(name, value):
+    if value is None:
+        return None
+    if name in SWITCHES and isinstance(value, bool):
+        return SWITCHES[name][value]
+    if name in ("user", "group") and isinstance(value, int):
+        return str(value)
+    if name == "ssl_version":
+        return "%s" % (int(value) if isinstance(value, int) else value)
+    if name in ("worker_class", "logger_class"):
+        value = class_name(name, value)
+    if not isinstance(value, str):
+        raise TypeError("Not a string: %s" % (value,))
+    return value.strip()
+
+
+def class_name(name, value):
+    if inspect.isfunction(value) or inspect.ismethod(value):
+        value = value()
+    if not inspect.isclass(value):
+        return value
+    objects[name] = value
+    return "%s.%s" % (value.__module__, value.__qualname__)
+
+
+def strings(name, value):
+    if not value:
+        return []
+    if isinstance(value, str):
+        value = [value]
+    return [string(name, item) or "" for item in value]
+
+
+def dictionary(name, value):
+    if not isinstance(value, dict):
+        raise TypeError("Value is not a dictionary: %s " % (value,))
+    return "\n".join("%s=%s" % pair for pair in value.items())
+
+
+def arity_of(function):
+    """How many positional arguments it takes, as Gunicorn counts them."""
+    return sum(parameter.kind in (parameter.POSITIONAL_ONLY,
+                                  parameter.POSITIONAL_OR_KEYWORD)
+               for parameter in
+               inspect.signature(function).parameters.values())
+
+
+def import_callable(text):
+    module, _, name = text.rpartition(".")
+    if not module:
+        raise TypeError("Value '%s' is not import string. "
+                        "Format: module[.submodules...].object" % text)
+    try:
+        return getattr(importlib.import_module(module), name)
+    except ImportError as error:
+        raise TypeError(str(error)) from None
+    except AttributeError:
+        raise TypeError("Can not load '%s' from '%s'"
+                        % (name, module)) from None
+
+
+def hook(name, value):
+    if isinstance(value, str):
+        value = import_callable(value)
+    if not callable(value):
+        raise TypeError("Value is not callable: %s" % (value,))
+    count = arity_of(value)
+    if name == "post_request":
+        if count not in (2, 3, 4):
+            raise TypeError("Value must have an arity of: 4")
+    elif count != ARITY[name]:
+        raise TypeError("Value must have an arity of: %s" % ARITY[name])
+    objects[name] = value
+    title = getattr(value, "__qualname__", type(value).__qualname__)
+    return "<%s()>" % title
+
+
+def kept(name, value):
+    if name in ARITY:
+        return hook(name, value)
+    if not isinstance(value, dict):
+        raise TypeError("Value is not a dictionary: %s " % (value,))
+    objects[name] = value
+    return repr(value)
+
+
+CHECKS = {"INT": number, "OCTAL": number, "BOOL": boolean, "OFF": boolean,
+          "STRING": string, "TEXT": string, "COMMAS": string, "MODE": string,
+          "LIST": strings, "DICT": dictionary, "OBJECT": kept}
+
+
+def pairs_of(name, kind, value):
+    """What the master is told; "!name" takes the setting back."""
+    try:
+        result = CHECKS[kind](name, value)
+        if isinstance(result, str) and "\0" in result:
+            raise ValueError("embedded null character")
+    except Exception as error:
+        raise Failed("Invalid value for %s: %s\n\n\nError: %s"
+                     % (name, value, error)) from None
+    if result is None or result == []:
+        return [("!" + name, "")]
+    if isinstance(result, list):
+        return [(name, item) for item in result]
+    return [(name, result)]
+
+
+def execute(path):
+    """The namespace of the file, run as the module __config__."""
+    if not os.path.exists(path):
+        raise Failed("\nError: %r doesn't exist" % path)
+    name, loader = "__config__", None
+    if os.path.splitext(path)[1] not in (".py", ".pyc"):
+        print("WARNING: configuration file should have a valid Python "
+              "extension.\n", file=sys.stderr)
+        loader = importlib.machinery.SourceFileLoader(name, path)
+    try:
+        spec = importlib.util.spec_from_file_location(
+            name, os.path.abspath(path), loader=loader)
+        module = importlib.util.module_from_spec(spec)
+        sys.modules[name] = module
+        spec.loader.exec_module(module)
+    except BaseException as error:
+        raise Failed("Failed to read config file: %s\n%s"
+                     % (path, described(error))) from None
+    return vars(module)
+
+
+def imported(name):
+    try:
+        return vars(importlib.import_module(name))
+    except BaseException as error:
+        raise Failed("%s\nError: %s" % (described(error), error)) from None
+
+
+def described(error):
+    frames = error.__traceback__
+    while frames and (frames.tb_frame.f_code.co_filename == __file__ or
+                      "importlib" in frames.tb_frame.f_code.co_filename):
+        frames = frames.tb_next
+    return "".join(traceback.format_exception(type(error), error, frames)
+                   ).rstrip()
+
+
+def namespace(location):
+    if location.startswith("python:"):
+        return imported(location[len("python:"):])
+    if location.startswith("file:"):
+        location = location[len("file:"):]
+    return execute(location)
+
+
+def read(location, cwd, accepts):
+    """[(name, text), ...], or what to say when it cannot be used."""
+    kinds = dict(entry.split("=") for entry in accepts.split())
+    if cwd not in sys.path:
+        sys.path.insert(0, cwd)
+    pairs = []
+    try:
+        os.chdir(cwd)
+        names = namespace(location) if location else {}
+        for name, value in list(names.items()):
+            # "import io" sets nothing.
+            if name in kinds and not isinstance(value, types.ModuleType):
+                pairs += pairs_of(name, kinds[name], value)
+    except Failed as failure:
+        return str(failure)
+    except OSError as error:
+        return "\nError: %s" % error
+    finally:
+        sys.stdout and sys.stdout.flush()
+    return pairs
+
+
+def set_environ(text):
+    name, _, value = text.partition("=")
+    os.environ[name] = value
