@@ -187,6 +187,12 @@ void board_get_up(struct board_interp *interp, uint32_t bed);
 /* Rings a worker if it sleeps. */
 void board_wake_worker(struct board_worker *worker);
 
+static inline bool board_dozes(const struct board_worker *worker)
+{
+    return atomic_load_explicit(&worker->sleeping, memory_order_relaxed) ==
+           BOARD_DOZING;
+}
+
 /*
  * Worker: sleeps until woken, at most ns, deaf to its ring. It has set
  * sleeping to BOARD_DOZING and looked for work after that.

@@ -450,11 +450,14 @@ int exchange_body_wait(struct exchange_writer *writer)
 
 /*
  * A thread between quick requests lets a few responses collect before it
- * wakes the worker: one wake-up then sends them all in one system call. When
- * requests were slow lately, none waits.
+ * wakes the worker: one wake-up then sends them all in one system call. A
+ * worker that dozes has set itself a time to look. When requests were slow
+ * lately, none waits.
  */
 static bool may_defer(const struct exchange_thread *thread, uint64_t now)
 {
+    if (board_dozes(board_worker(thread->site->board, thread->unrung_worker)))
+        return true;
     return now - thread->slow_ns > SLOW_FOR_NS &&
            now - thread->unrung_ns < UNRUNG_NS;
 }

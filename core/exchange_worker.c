@@ -8,15 +8,8 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-/* A request that waited this long may go to another worker's interpreter. */
-#define PATIENCE_NS (200 * NS_PER_US)
-#define RECHECK_SOON_NS (300 * NS_PER_US)
-#define RECHECK_LATER_NS NS_PER_MS
 #define COPY_BYTES 65536
 #define SERVICE_WEIGHT 16
-/* Streaming: at least so many wait, and take no longer than this each. */
-#define STREAM_WAITING 4
-#define STREAM_SERVICE_NS NS_PER_MS
 
 static void futex_wake(_Atomic uint32_t *word)
 {
@@ -450,138 +443,6 @@ bool exchange_take_back(struct exchange_table *table, struct exchange *x)
     clear_ready_bit(table, slot_of(table, x));
     use_set(table, x, SLOT_HELD);
     return true;
-}
-
-static uint32_t count_waiting(const struct exchange_table *table)
-{
-    const struct arena *arena = &table->arena;
-    uint32_t count = 0;
-    uint32_t w;
-
-    for (w = 0; w < arena->slots / 64; w++)
-        count += (uint32_t)__builtin_popcountll(atomic_load_explicit(
-            &arena->header->ready[w], memory_order_relaxed));
-    return count;
-}
-
-/* How many of at most `most` sleeping threads of a worker's were woken. */
-static uint32_t wake_home(struct exchange_table *table, uint32_t worker,
-                          uint32_t most)
-{
-    uint32_t woken = 0;
-    uint32_t asleep, i;
-
-    for (i = 0; i < BOARD_INTERPS_PER_WORKER; i++) {
-        struct board_interp *interp =
-            board_interp(table->board, worker * BOARD_INTERPS_PER_WORKER + i);
-
-        if (!board_interp_serves(
-                atomic_load_explicit(&interp->state, memory_order_relaxed)))
-            continue;
-        /*
-         * Those asleep now, counted once: a thread may run at once on this
-         * very CPU, serve everything and sleep again before we look again.
-         */
-        asleep = board_sleepers(interp);
-        for (; asleep > 0 && woken < most; asleep--)
-            woken += board_wake_interp(interp);
-    }
-    return woken;
-}
-
-/* The own interpreters have been in one request for longer than patience. */
-static bool home_is_slow(const struct exchange_table *table, uint64_t now)
-{
-    uint32_t first = table->arena.worker * BOARD_INTERPS_PER_WORKER;
-    uint32_t i;
-
-    for (i = 0; i < BOARD_INTERPS_PER_WORKER; i++) {
-        struct board_interp *interp = board_interp(table->board, first + i);
-        uint64_t since = atomic_load_explicit(&interp->busy_since_ns,
-                                              memory_order_relaxed);
-
-        if (board_interp_serves(
-                atomic_load_explicit(&interp->state, memory_order_relaxed)) &&
-            (since == 0 || now < since + PATIENCE_NS))
-            return false;
-    }
-    return true;
-}
-
-/* Requests that have waited longer than patience. */
-static uint32_t count_old(const struct exchange_table *table, uint64_t now)
-{
-    const struct arena *arena = &table->arena;
-    uint32_t count = 0;
-    uint32_t w;
-
-    for (w = 0; w < arena->slots / 64; w++) {
-        uint64_t bits = atomic_load_explicit(&arena->header->ready[w],
-                                             memory_order_relaxed);
-
-        for (; bits; bits &= bits - 1) {
-            uint32_t slot = w * 64 + (uint32_t)__builtin_ctzll(bits);
-
-            count += exchange_at(arena, slot)->ready_ns + PATIENCE_NS <= now;
-        }
-    }
-    return count;
-}
-
-static void wake_others(struct exchange_table *table, uint32_t most,
-                        uint64_t now)
-{
-    const uint16_t *order = board_steal_order(table->board,
-                                              table->arena.worker);
-    uint32_t woken = 0;
-    uint32_t i;
-
-    for (i = 0; i < table->board->worker_slots && woken < most; i++) {
-        if (order[i] >= table->board->worker_slots)
-            break;
-        woken += wake_home(table, order[i], most - woken);
-    }
-    if (woken) {
-        table->foreign_ns = now;
-        stats_add(&table->arena.header->stats.stolen, woken);
-    }
-}
-
-bool exchange_wake(struct exchange_table *table, uint64_t now,
-                   uint64_t *ret_recheck_ns)
-{
-    uint32_t waiting = count_waiting(table);
-    uint32_t left;
-
-    table->waiting = waiting;
-    left = waiting -
-           wake_home(table, table->arena.worker,
-                     table->made_ready < waiting ? table->made_ready : waiting);
-    table->made_ready = 0;
-    *ret_recheck_ns = left ? RECHECK_SOON_NS : RECHECK_LATER_NS;
-    /* One wake of others in a while: those woken are on their way. */
-    if (left && now >= table->foreign_ns + PATIENCE_NS)
-        wake_others(table,
-                    home_is_slow(table, now) ? left : count_old(table, now),
-                    now);
-    return waiting > 0;
-}
-
-bool exchange_is_streaming(const struct exchange_table *table)
-{
-    return table->waiting >= STREAM_WAITING && table->service_ns > 0 &&
-           table->service_ns <= STREAM_SERVICE_NS;
-}
-
-bool exchange_home_idles(const struct exchange_table *table)
-{
-    uint32_t first = table->arena.worker * BOARD_INTERPS_PER_WORKER;
-    uint32_t i;
-
-    for (i = 0; i < BOARD_INTERPS_PER_WORKER; i++)
-        if (board_sleepers(board_interp(table->board, first + i)) > 0)
-            return true;
-    return false;
 }
 
 bool exchange_has_progress(const struct exchange_table *table)

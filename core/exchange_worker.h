@@ -74,11 +74,11 @@ bool exchange_wake(struct exchange_table *table, uint64_t now,
                    uint64_t *ret_recheck_ns);
 
 /*
- * After exchange_wake(): requests queue up behind an interpreter that deals
- * with them quickly. More of them can wait a moment, and their responses are
- * best sent together.
+ * After exchange_wake(): how long the worker may leave alone an interpreter
+ * that deals quickly with a queue of requests; 0: there is no such queue.
+ * More requests can wait that long, and the responses are best sent together.
  */
-bool exchange_is_streaming(const struct exchange_table *table);
+uint64_t exchange_rest_ns(const struct exchange_table *table);
 
 /* A thread of the worker's own interpreters has nothing to do. */
 bool exchange_home_idles(const struct exchange_table *table);

@@ -17,8 +17,6 @@
 #define LOOK_LAST_NS NS_PER_S
 /* How often the figures on the board are renewed. */
 #define REPORT_NS (10 * NS_PER_MS)
-/* A queue of quick requests is not looked at more often. */
-#define DOZE_NS (300 * NS_PER_US)
 #define DOORBELL_TOKEN (CONN_TOKEN_FOREIGN << 56)
 #define SIGNAL_TOKEN ((CONN_TOKEN_FOREIGN + 1) << 56)
 
@@ -290,7 +288,7 @@ static uint64_t next_wait(struct worker *worker)
  * arrives, and interrupting the interpreter on a CPU that both share, the
  * worker lets it work and looks again when it is through, or after a moment.
  */
-static void doze(struct worker *worker)
+static void doze(struct worker *worker, uint64_t rest_ns)
 {
     struct board_worker *self = worker->self;
 
@@ -298,7 +296,7 @@ static void doze(struct worker *worker)
     atomic_store(&self->sleeping, BOARD_DOZING);
     if (!exchange_home_idles(&worker->table) &&
         command_of(worker) == worker->obeyed && !has_lost(worker))
-        board_doze(self, DOZE_NS);
+        board_doze(self, rest_ns);
     atomic_store_explicit(&self->sleeping, BOARD_AWAKE, memory_order_relaxed);
 }
 
@@ -310,10 +308,11 @@ static int wait_events(struct worker *worker, struct ring_event *events)
 {
     struct board_worker *self = worker->self;
     uint64_t wait = next_wait(worker);
+    uint64_t rest = exchange_rest_ns(&worker->table);
     int count;
 
-    if (exchange_is_streaming(&worker->table)) {
-        doze(worker);
+    if (rest > 0) {
+        doze(worker, rest);
         return ring_wait(worker->ring, events, EVENTS, 0);
     }
     if (ring_has_events(worker->ring))

@@ -138,6 +138,68 @@ static void check_body(struct stage *stage, struct exchange *x)
 }
 
 /* The same body, announced and not, at sizes around each boundary. */
+/* The worker rests for half of the queue, if nobody else could help. */
+static void the_worker_rests_while_a_queue_is_worked_off(void **state)
+{
+    struct stage stage = stage_new();
+    struct board_interp *other = board_interp(stage.board,
+                                              BOARD_INTERPS_PER_WORKER);
+    struct exchange *waiting[40];
+    uint64_t recheck_ns;
+
+    (void)state;
+    stage.table.service_ns = 10 * NS_PER_US;
+    for (size_t i = 0; i < ARRAY_SIZE(waiting); i++) {
+        waiting[i] = request(&stage, "x");
+        exchange_ready(&stage.table, waiting[i]);
+        exchange_wake(&stage.table, 0, &recheck_ns);
+        assert_int_equal(exchange_rest_ns(&stage.table) > 0, i + 1 >= 4);
+    }
+    assert_int_equal(exchange_rest_ns(&stage.table), 200 * NS_PER_US);
+    stage.table.service_ns = 60 * NS_PER_US;
+    assert_int_equal(exchange_rest_ns(&stage.table), 1200 * NS_PER_US);
+    board_lie_down(other, 0);
+    assert_int_equal(exchange_rest_ns(&stage.table), 300 * NS_PER_US);
+    board_get_up(other, 0);
+    stage.table.service_ns = NS_PER_MS;
+    assert_int_equal(exchange_rest_ns(&stage.table), 2 * NS_PER_MS);
+    stage.table.service_ns = NS_PER_MS + 1;
+    assert_int_equal(exchange_rest_ns(&stage.table), 0);
+    for (size_t i = 0; i < ARRAY_SIZE(waiting); i++)
+        exchange_cancel(&stage.table, waiting[i], 0);
+    stage_leave(&stage);
+}
+
+static void answer_one(struct stage *stage)
+{
+    struct exchange_writer writer;
+    struct exchange *x = request(stage, "x");
+
+    exchange_ready(&stage->table, x);
+    assert_true(exchange_take(&stage->thread, &writer));
+    exchange_finish(&writer);
+    assert_true(exchange_is_over(x));
+    exchange_free(&stage->table, x);
+}
+
+/* Who dozes has set a time to look, and is woken when all is done. */
+static void a_dozing_worker_is_left_alone(void **state)
+{
+    struct stage stage = stage_new();
+    struct board_worker *worker = board_worker(stage.board, 0);
+
+    (void)state;
+    stage_enter(&stage, 0);
+    atomic_store(&worker->sleeping, BOARD_DOZING);
+    answer_one(&stage);
+    stage.thread.unrung_ns = 1; /* long ago */
+    answer_one(&stage);
+    assert_int_equal(atomic_load(&worker->sleeping), BOARD_DOZING);
+    exchange_announce(&stage.thread);
+    assert_int_equal(atomic_load(&worker->sleeping), BOARD_AWAKE);
+    stage_leave(&stage);
+}
+
 static void bodies_move_to_where_there_is_room(void **state)
 {
     static const uint64_t sizes[] = {
@@ -514,6 +576,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(one_request_there_and_back),
         cmocka_unit_test(another_workers_interpreter_takes_it),
+        cmocka_unit_test(the_worker_rests_while_a_queue_is_worked_off),
+        cmocka_unit_test(a_dozing_worker_is_left_alone),
         cmocka_unit_test(bodies_move_to_where_there_is_room),
         cmocka_unit_test(the_window_is_bounded),
         cmocka_unit_test(a_cancelled_request_is_freed_when_let_go),
