@@ -10,7 +10,7 @@
  *   BOARD, FILES (descriptors)        takes them under the master's numbers
  *   GO (settings, final)              loads what is to be preloaded
  *                                     READY, or FAILED
- *   FORK ... QUIT
+ *   FORK, HOOK ... QUIT
  *
  * ASK, FILE and GO are a struct settings, the others a struct
  * template_message. BOARD and FILES may also come before ASK: errors in the
@@ -40,6 +40,19 @@ enum template_op {
     TEMPLATE_BOARD,  /* master: board, master's doorbell, error log */
     TEMPLATE_FILES,  /* master: those of workers from `slot` on, five each */
     TEMPLATE_GO,     /* master: the settings that count */
+    TEMPLATE_HOOK,   /* master: enum template_hook in `code` happened */
+    TEMPLATE_HOOKED, /* template: the hook on_starting has returned */
+};
+
+/* What the master tells of, for the hooks of the configuration file. */
+enum template_hook {
+    TEMPLATE_ON_STARTING,
+    TEMPLATE_WHEN_READY,
+    TEMPLATE_NWORKERS_CHANGED, /* `age` workers, `before` (-1: first time) */
+    TEMPLATE_CHILD_EXIT,       /* interpreter `pid` */
+    TEMPLATE_ON_RELOAD,
+    TEMPLATE_PRE_EXEC,
+    TEMPLATE_ON_EXIT,
 };
 
 struct template_message {
@@ -48,6 +61,9 @@ struct template_message {
     int32_t code;
     int32_t node;    /* preferred NUMA node, or -1 */
     uint32_t pinned; /* cpus is to be applied */
+    int32_t pid;
+    uint32_t age; /* FORK: how many interpreters were started before */
+    int32_t before;
     uint64_t cpus[TEMPLATE_CPUS_MAX / 64];
 };
 #endif

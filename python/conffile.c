@@ -99,6 +99,14 @@ int conffile_read(struct conffile *file, const struct settings *asked,
     return 1;
 }
 
+PyObject *conffile_get(const struct conffile *file, const char *name)
+{
+    PyObject *found = PyDict_GetItemString(file->names, name);
+
+    must(found);
+    return found;
+}
+
 int conffile_environ(const struct conffile *file,
                      const struct settings *settings)
 {

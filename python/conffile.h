@@ -24,6 +24,10 @@ struct conffile {
 int conffile_read(struct conffile *file, const struct settings *asked,
                   struct settings *ret_set, bool to_log);
 
+/* With the GIL. "objects": the hooks and other values that are Python's, by
+ * name; "kinds": what the settings are. A borrowed reference. */
+PyObject *conffile_get(const struct conffile *file, const char *name);
+
 /* With the GIL. raw_env goes into os.environ. 0, or -1 with an exception. */
 int conffile_environ(const struct conffile *file,
                      const struct settings *settings);

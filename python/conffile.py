@@ -16,6 +16,7 @@ import types
 
 # Names that the file may set because they are Python's: name -> object.
 objects = {}
+kinds = {}  # name -> kind, of all settings
 
 ARITY = {
     "on_starting": 1, "on_reload": 1, "when_ready": 1, "pre_fork": 2,
@@ -207,7 +208,7 @@ def namespace(location):
 
 def read(location, cwd, accepts):
     """[(name, text), ...], or what to say when it cannot be used."""
-    kinds = dict(entry.split("=") for entry in accepts.split())
+    kinds.update(entry.split("=") for entry in accepts.split())
     if cwd not in sys.path:
         sys.path.insert(0, cwd)
     pairs = []

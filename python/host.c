@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "channel.h"
+#include "hooks.h"
 #include "runtime.h"
 #include "signals.h"
 #include "template.h"
@@ -141,7 +142,7 @@ static int settle(struct host *host)
         loader_log_exception(&host->loader, "The environment cannot be set");
         code = 1;
     }
-    return code;
+    return code == 0 ? hooks_init(host) : code;
 }
 
 static int run(struct host *host)

@@ -22,6 +22,7 @@ struct host {
     struct board *board; /* NULL until it has come */
     struct settings settings;
     struct conffile conffile;
+    PyObject *hooks; /* owned; NULL where no hook is set */
     struct exchange_site site;
     struct title title;
     struct loader loader;

@@ -9,6 +9,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "hooks.h"
 #include "signals.h"
 #include "wait_thread.h"
 
@@ -110,8 +111,12 @@ static int serve(struct host *host, uint32_t slot)
 {
     struct board_interp *self = board_interp(host->board, slot);
     struct wsgi *wsgi;
-    int code = load(host);
+    int code = hooks_post_fork(host);
 
+    if (code == 0)
+        code = load(host);
+    if (code == 0)
+        code = hooks_loaded(host);
     if (code == 0)
         code = warm_up(host);
     if (code)
@@ -135,6 +140,7 @@ int interp_run(struct host *host, const struct template_message *order)
     log_info("Booting worker with pid: %d", (int)getpid());
     code = serve(host, order->slot);
     atomic_store(&self->exit_code, code);
+    hooks_leaving(host, signals_interrupted());
     log_info("Worker exiting (pid: %d)", (int)getpid());
     return code;
 }

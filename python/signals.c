@@ -13,6 +13,7 @@ static struct {
     struct board_interp *self;     /* NULL in the template */
     const char *volatile log_path; /* NULL: not a file */
     volatile sig_atomic_t term_pending;
+    volatile sig_atomic_t interrupted;
 } state;
 
 bool signals_retire(const struct board *board, struct board_interp *self)
@@ -41,6 +42,12 @@ void signals_drain(struct board_interp *self)
 static void on_nothing(int number)
 {
     (void)number;
+}
+
+static void on_interrupt(int number)
+{
+    (void)number;
+    state.interrupted = 1;
 }
 
 /* Everything called from here is async-signal-safe: atomics and write(2). */
@@ -95,8 +102,8 @@ void signals_log(const struct board *board, const char *errorlog)
 
 void signals_init(void)
 {
-    handle(SIGINT, on_nothing);
-    handle(SIGQUIT, on_nothing);
+    handle(SIGINT, on_interrupt);
+    handle(SIGQUIT, on_interrupt);
     handle(SIGHUP, on_nothing);
     handle(SIGUSR2, on_nothing);
     handle(SIGUSR1, on_reopen);
@@ -108,6 +115,12 @@ void signals_init(void)
 void signals_become_interp(struct board_interp *self)
 {
     state.self = self;
+    state.interrupted = 0;
+}
+
+bool signals_interrupted(void)
+{
+    return state.interrupted;
 }
 
 void signals_serving(void)

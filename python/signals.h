@@ -27,6 +27,9 @@ void signals_log(const struct board *board, const char *errorlog);
 /* In a new interpreter. */
 void signals_become_interp(struct board_interp *self);
 
+/* INT or QUIT came, from a terminal for example. */
+bool signals_interrupted(void);
+
 /* The interpreter serves: a SIGTERM that came while it started acts now. */
 void signals_serving(void);
 

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "channel.h"
+#include "hooks.h"
 #include "interp.h"
 #include "signals.h"
 
@@ -70,11 +71,12 @@ static void start_interp(struct host *host, struct board_interp *self,
 }
 
 /* True in the new interpreter. */
-static bool fork_interp(struct host *host, uint32_t slot)
+static bool fork_interp(struct host *host, uint32_t slot, uint32_t age)
 {
     struct board_interp *self = board_interp(host->board, slot);
     pid_t between;
 
+    hooks_pre_fork(host, age);
     loader_flush(&host->loader);
     PyOS_BeforeFork();
     between = fork();
@@ -87,7 +89,9 @@ static bool fork_interp(struct host *host, uint32_t slot)
         log_error("Interpreter %u cannot be started: fork failed", slot);
         atomic_store(&self->pid, -1);
         board_wake_master(host->board);
+        return false;
     }
+    hooks_forked(host, atomic_load(&self->pid));
     return false;
 }
 
@@ -97,6 +101,21 @@ static int preload(struct host *host)
         return 0;
     return loader_load(&host->loader, host_text(host, "wsgi_app"),
                        &host->application);
+}
+
+/* As in Gunicorn, without these two there is no start. 0 or the exit code. */
+static int on_hook(const struct host *host, const struct template_message *word)
+{
+    bool good = hooks_event(host, word);
+
+    if (!good && (word->code == TEMPLATE_ON_STARTING ||
+                  word->code == TEMPLATE_WHEN_READY)) {
+        channel_tell(host, TEMPLATE_FAILED, 1);
+        return 1;
+    }
+    if (word->code == TEMPLATE_ON_STARTING)
+        channel_tell(host, TEMPLATE_HOOKED, 0);
+    return 0;
 }
 
 int template_run(struct host *host)
@@ -114,8 +133,14 @@ int template_run(struct host *host)
     while ((result = channel_order(host, &order)) > 0) {
         if (order.op == TEMPLATE_QUIT)
             break;
+        if (order.op == TEMPLATE_HOOK) {
+            code = on_hook(host, &order);
+            if (code)
+                return code;
+            continue;
+        }
         must(order.op == TEMPLATE_FORK);
-        if (fork_interp(host, order.slot))
+        if (fork_interp(host, order.slot, order.age))
             return interp_run(host, &order);
     }
     if (result < 0)

@@ -30,9 +30,8 @@ static bool asked_to_stop(const struct master *master)
     return false;
 }
 
-static int wait_for_file(const struct master *master,
-                         union channel_message *message,
-                         struct config_error *error)
+static int wait_for(struct master *master, enum template_op op,
+                    union channel_message *message, struct config_error *error)
 {
     struct pollfd sources[] = {
         {.fd = master->current.fd, .events = POLLIN},
@@ -44,10 +43,14 @@ static int wait_for_file(const struct master *master,
 
         if (got < 0)
             return silent(error, 1);
-        if (got > 0 && message->op == TEMPLATE_FILE)
+        if (got > 0 && message->op == op)
             return 0;
-        if (got > 0) /* FAILED, and it said why */
+        if (got > 0 && message->op == TEMPLATE_FAILED)
             return silent(error, message->word.code);
+        if (got > 0 && message->op == TEMPLATE_READY)
+            master->current.ready = true;
+        if (got > 0)
+            continue;
         if (asked_to_stop(master))
             return silent(error, 0);
         poll(sources, ARRAY_SIZE(sources), -1);
@@ -58,7 +61,7 @@ static int file_read(struct master *master, struct config_error *error)
 {
     union channel_message *message = malloc(sizeof(*message));
     int err = message == NULL ? config_fail(error, 1, "out of memory")
-                              : wait_for_file(master, message, error);
+                              : wait_for(master, TEMPLATE_FILE, message, error);
 
     if (err == 0)
         err = config_file_take(master->config, &message->settings, error);
@@ -66,6 +69,14 @@ static int file_read(struct master *master, struct config_error *error)
         master->current.configured = true;
     free(message);
     return err;
+}
+
+int boot_wait(struct master *master, enum template_op op,
+              struct config_error *error)
+{
+    union channel_message message;
+
+    return wait_for(master, op, &message, error);
 }
 
 int boot_settings(struct master *master, struct config_error *error)

@@ -6,6 +6,7 @@
 #ifndef GCORN_WORKERS_BOOT_H
 #define GCORN_WORKERS_BOOT_H
 
+#include "core/template.h"
 #include "workers/master.h"
 
 /*
@@ -13,4 +14,8 @@
  * when the template has said it all, or a signal asked to stop (exit code 0).
  */
 int boot_settings(struct master *master, struct config_error *error);
+
+/* Waits until the first template has said this. Returns as above. */
+int boot_wait(struct master *master, enum template_op op,
+              struct config_error *error);
 #endif

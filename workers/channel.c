@@ -23,6 +23,11 @@ static int say_settings(int fd, struct settings *settings, enum template_op op)
     return say(fd, settings, settings_size(settings));
 }
 
+int channel_say(int fd, const struct template_message *word)
+{
+    return say(fd, word, sizeof(*word));
+}
+
 int channel_ask(const struct master *master, int fd)
 {
     struct settings *ask = malloc(sizeof(*ask));

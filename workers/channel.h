@@ -22,6 +22,8 @@ int channel_files(const struct master *master, int fd);
 int channel_go(const struct master *master, int fd,
                const struct config *config);
 
+int channel_say(int fd, const struct template_message *word);
+
 /* 1 and a message, 0 when there is none, or -EPIPE when there will be none. */
 int channel_hear(int fd, union channel_message *ret_message);
 #endif

@@ -5,6 +5,7 @@
 #include "config_file.h"
 #include "core/log.h"
 #include "core/template.h"
+#include "hooks.h"
 #include "interp.h"
 #include "spawn.h"
 #include "stop.h"
@@ -113,6 +114,12 @@ static void template_go(struct master *master, struct template *template)
     kill(template->pid, SIGKILL);
 }
 
+void generation_tell(struct master *master)
+{
+    if (master->current.configured && !master->current.told)
+        template_go(master, &master->current);
+}
+
 /* End of file on its socket is its order to quit. */
 static void template_quit(struct template *template, uint64_t kill_ns)
 {
@@ -195,8 +202,7 @@ void generation_settle(struct master *master)
         else
             master_wake_at(master, current->retry_ns);
     }
-    if (current->configured && !current->told)
-        template_go(master, current);
+    generation_tell(master);
     settle_replacing(master);
     template_check_time(master, &master->current);
     template_check_time(master, &master->trial);
@@ -253,6 +259,7 @@ static void trial_configure(struct master *master, const struct settings *file)
     }
     trial->configured = true;
     template_go(master, trial);
+    hooks_on_reload(master);
 }
 
 /* A template that takes a lost one's place has the settings of that. */

@@ -18,6 +18,9 @@
 /* The first template, before there is a board. 0 or -errno. */
 int generation_start(struct master *master);
 
+/* The first template gets its settings at once, if it waits for them. */
+void generation_tell(struct master *master);
+
 /* What new interpreters are forked from. */
 const struct template *generation_wanted(const struct master *master);
 

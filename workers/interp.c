@@ -3,6 +3,7 @@
 
 #include "core/log.h"
 #include "generation.h"
+#include "hooks.h"
 #include "spawn.h"
 
 #include <poll.h>
@@ -178,6 +179,8 @@ static void on_stuck(struct master *master, uint32_t slot)
     interp->killed = true;
     if (pid > 0)
         kill(pid, BOARD_STACKS_SIGNAL);
+    if (pid > 0 && config_is_given(master->config, CONFIG_AT_worker_abort))
+        kill(pid, SIGABRT);
     /* Its other threads may finish what they have. */
     if (atomic_load(&place->threads) > 1)
         kill_ns = master_deadline(master, master->config->graceful_timeout);
@@ -491,6 +494,7 @@ bool interp_on_exit(struct master *master, pid_t pid, int status)
             BOARD_INTERP_STARTING)
         on_serving(master, (uint32_t)slot);
     log_death(master, interp, pid, status);
+    hooks_child_exit(master, interp->generation, pid);
     bury(master, (uint32_t)slot);
     after_death(master, (uint32_t)slot, status);
     return true;

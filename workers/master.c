@@ -5,6 +5,7 @@
 #include "boot.h"
 #include "core/log.h"
 #include "generation.h"
+#include "hooks.h"
 #include "interp.h"
 #include "observer.h"
 #include "pidfile.h"
@@ -176,6 +177,7 @@ static void settle(struct master *master)
     stop_settle(master);
     generation_settle(master);
     worker_slot_settle(master);
+    hooks_settle(master);
     interp_settle(master);
     audit_settle(master);
     observer_settle(master);
@@ -312,7 +314,12 @@ static int prepare(struct master *master, struct config_error *error)
         err = watch(master, master->board->master_doorbell_fd);
     if (err < 0)
         return config_fail(error, 1, "Can't start: %s", strerror(-err));
-    err = master->checks_only ? 0 : listeners_open(master, error);
+    if (!master->checks_only)
+        err = hooks_start(master, error);
+    if (err == 0 && !master->checks_only)
+        err = listeners_open(master, error);
+    if (err == 0)
+        hooks_when_ready(master);
     return err < 0 ? err : observer_open(master, error);
 }
 
@@ -333,6 +340,7 @@ static void release(struct master *master)
 static void serve(struct master *master)
 {
     master->wanted = master->placement.workers;
+    master->workers_told = master->wanted;
     prctl(PR_SET_CHILD_SUBREAPER, 1);
     title_set(master->title, "master", master->name);
     settle(master);

@@ -145,7 +145,9 @@ struct master {
     uint32_t interps_started;
     struct observer *observer; /* NULL: nobody may ask */
     uint64_t replan_ns;        /* when limits are */
-    bool board_given;          /* to the first template, which came before it */
+    bool templates_quit;
+    uint32_t workers_told; /* to the hook nworkers_changed */
+    bool board_given;      /* to the first template, which came before it */
 };
 
 /*

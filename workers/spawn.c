@@ -314,6 +314,7 @@ int spawn_interp(const struct master *master, const struct template *from,
         .slot = interp_slot,
         .node = place->memory_node,
         .pinned = !cpus_is_empty(&place->interp_cpus),
+        .age = master->interps_started,
     };
 
     memcpy(order.cpus, place->interp_cpus.word, sizeof(order.cpus));

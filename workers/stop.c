@@ -3,6 +3,7 @@
 
 #include "core/log.h"
 #include "generation.h"
+#include "hooks.h"
 #include "interp.h"
 #include "worker_slot.h"
 
@@ -33,7 +34,8 @@ static void hurry(struct master *master)
     worker_slot_command_all(master, BOARD_COMMAND_QUIT);
     if (master->phase == MASTER_LEAVING) {
         interp_drain_all(master, master->stop_ns);
-        generation_quit(master, master->stop_ns);
+        if (master->templates_quit)
+            generation_quit(master, master->stop_ns);
     }
 }
 
@@ -73,14 +75,28 @@ static void settle_draining(struct master *master)
     if (master->stop_ns < leave_ns)
         master->stop_ns = leave_ns;
     interp_drain_all(master, master->stop_ns);
-    generation_quit(master, master->stop_ns);
+}
+
+/* Last, since it runs the hooks that tell of the interpreters' end. */
+static void templates_quit(struct master *master)
+{
+    if (master->templates_quit)
+        return;
+    master->templates_quit = true;
+    hooks_on_exit(master);
+    generation_quit(master, max_u64(master->stop_ns, master->now + LEAVE_NS));
 }
 
 void stop_settle(struct master *master)
 {
     if (master->phase == MASTER_DRAINING)
         settle_draining(master);
-    if (master->phase == MASTER_LEAVING && interp_alive(master) == 0 &&
-        generation_is_gone(master))
+    if (master->phase != MASTER_LEAVING)
+        return;
+    if (interp_alive(master) == 0 || master->now >= master->stop_ns)
+        templates_quit(master);
+    else
+        master_wake_at(master, master->stop_ns);
+    if (interp_alive(master) == 0 && generation_is_gone(master))
         master->phase = MASTER_GONE;
 }
