@@ -64,6 +64,7 @@ static void job_start(struct conn_set *set, struct conn *c)
     job->kept = 0;
     job->piece = (struct conn_span){0};
     job->files = job->file = NULL;
+    job->filing = false;
     job->file_left = 0;
 }
 
@@ -121,7 +122,8 @@ static size_t on_head(struct conn_set *set, struct conn *c, struct bytes data)
     }
     if (unlikely(conn_has_local(set)) && conn_local(set, c, data.p))
         return c->flags & CONN_DISCARD ? data.n : head_len;
-    if (unlikely(!exchange_fill(set, c, data.p, edged))) {
+    if (unlikely(!exchange_fill(set, c, data.p, edged)) &&
+        !(conn_evict(set) && exchange_fill(set, c, data.p, edged))) {
         conn_shed(set, c, data.p);
         return head_len;
     }

@@ -5,7 +5,7 @@
  * conn.c (events, deadlines, the end), conn_accept.c, conn_input.c (bytes to
  * requests), conn_body.c, conn_output.c (parts to bytes), conn_file.c (files
  * as parts), conn_answer.c (answers of the worker's own), conn_edge.c (proxies
- * and gateways), conn_block.c.
+ * and gateways), conn_block.c, conn_evict.c (who has to leave).
  *
  * A step may end in conn_close(), after which the connection stays valid until
  * the end of the turn: look at its state before going on.
@@ -77,6 +77,10 @@ void conn_body_failed(struct conn_set *set, struct conn *c);
 void conn_body_give_up(struct conn_set *set, struct conn *c);
 /* It is better received in large pieces. */
 bool conn_body_is_large(struct conn_set *set, const struct conn *c);
+
+/* conn_evict.c: takes its exchange from the request whose body comes most
+ * slowly (408), for one that is complete. False: none is slow enough. */
+bool conn_evict(struct conn_set *set);
 
 /* conn_output.c: sends what the interpreter published, and after the last of
  * it ends the exchange. */
