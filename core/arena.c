@@ -168,6 +168,17 @@ static void wake_chunk_waiters(struct arena_header *header)
             0);
 }
 
+/*
+ * The search begins no higher than here: low chunks are used again before
+ * others are touched for the first time. When two do this at once a chunk may
+ * be passed over until the search comes round: no harm.
+ */
+static void hint_lower(struct arena_header *header, uint32_t spare)
+{
+    if (spare < atomic_load_explicit(&header->chunk_hint, memory_order_relaxed))
+        atomic_store_explicit(&header->chunk_hint, spare, memory_order_relaxed);
+}
+
 void arena_chunk_put(struct arena *arena, uint32_t slot, uint32_t chunk)
 {
     struct arena_header *header = arena->header;
@@ -178,8 +189,7 @@ void arena_chunk_put(struct arena *arena, uint32_t slot, uint32_t chunk)
         return;
     chunk_release(arena, chunk);
     if (chunk >= arena->slots)
-        atomic_store_explicit(&header->chunk_hint, chunk - arena->slots,
-                              memory_order_relaxed);
+        hint_lower(header, chunk - arena->slots);
     if (unlikely(
             atomic_load_explicit(&header->chunk_waiters, memory_order_relaxed)))
         wake_chunk_waiters(header);

@@ -17,6 +17,8 @@ void conn_block_get(struct conn_set *set, struct conn_span *span, size_t size,
         span->kind = kind;
         if (span->at)
             return;
+        if (less) /* the larger ones are for who cannot do with less */
+            break;
     }
     if (less)
         conn_block_get(set, span, 1, false);

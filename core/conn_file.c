@@ -97,6 +97,7 @@ void conn_files_drop(struct conn_set *set, struct conn_job *job)
         drop(set, file);
     }
     job->file = NULL;
+    job->filing = false;
 }
 
 static struct conn_file *find(struct conn_set *set, struct conn *c)
@@ -116,7 +117,7 @@ static void read_piece(struct conn_set *set, struct conn *c, uint64_t want)
     c->state = CONN_SENDING;
     c->inflight |= CONN_IN(CONN_OP_READ);
     conn_deadline(set, c, set->config->send_timeout_ms);
-    ring_read(set->ring, job->file->fd, job->piece.at,
+    ring_read(set->ring, job->file_fd, job->piece.at,
               min_u64(job->piece.size, want), job->file_off,
               conn_token(c, CONN_OP_READ));
 }
@@ -125,11 +126,14 @@ static void forget(struct conn_set *set, struct conn_job *job)
 {
     struct conn_file **link = &job->files;
 
-    while (*link != job->file)
+    while (job->file && *link != job->file)
         link = &(*link)->next;
-    *link = job->file->next;
-    drop(set, job->file);
+    if (job->file) {
+        *link = job->file->next;
+        drop(set, job->file);
+    }
     job->file = NULL;
+    job->filing = false;
     conn_block_put(set, &job->piece);
 }
 
@@ -137,8 +141,11 @@ static void forget(struct conn_set *set, struct conn_job *job)
 static bool go_on(struct conn_set *set, struct conn *c)
 {
     struct conn_job *job = conn_job(set, c->x);
-    uint64_t n = file_send_now(c->fd, job->file->fd, job->file_off,
-                               job->file_left);
+    uint64_t n = 0;
+
+    /* The spool's pages may be written again while the kernel still sends. */
+    if (job->file)
+        n = file_send_now(c->fd, job->file_fd, job->file_off, job->file_left);
 
     stats_add(&set->stats->bytes_out, n);
     job->file_off += n;
@@ -152,13 +159,17 @@ static bool go_on(struct conn_set *set, struct conn *c)
     return true;
 }
 
-int conn_file_start(struct conn_set *set, struct conn *c,
-                    const struct exchange_part *part)
+static int open_part(struct conn_set *set, struct conn *c, bool spooled)
 {
     struct conn_job *job = conn_job(set, c->x);
+    const struct arena *arena = &set->table->arena;
 
-    if (part->file_len == 0)
+    job->file = NULL;
+    if (spooled) {
+        job->file_fd = arena->spool_file_fd;
+        job->file_off += exchange_slot(arena, c->x) * EXCHANGE_SPOOL_FILE_BYTES;
         return 0;
+    }
     job->file = find(set, c);
     if (!job->file) {
         conn_files_receive(set);
@@ -166,11 +177,27 @@ int conn_file_start(struct conn_set *set, struct conn *c,
     }
     if (!job->file)
         return -EBADF;
+    job->file_fd = job->file->fd;
+    return 0;
+}
+
+int conn_file_start(struct conn_set *set, struct conn *c,
+                    const struct exchange_part *part)
+{
+    struct conn_job *job = conn_job(set, c->x);
+    int error;
+
+    if (part->file_len == 0)
+        return 0;
+    job->file_off = part->file_off;
+    job->file_left = part->file_len;
+    error = open_part(set, c, part->kind == EXCHANGE_PART_SPOOL);
+    if (error)
+        return error;
     conn_block_get(set, &job->piece, PIECE_BYTES, true);
     if (!job->piece.at)
         return -ENOBUFS;
-    job->file_off = part->file_off;
-    job->file_left = part->file_len;
+    job->filing = true;
     return go_on(set, c);
 }
 
@@ -208,7 +235,7 @@ bool conn_file_next(struct conn_set *set, struct conn *c)
 
     if (job->file_left > 0 && go_on(set, c))
         return true;
-    if (job->file)
+    if (job->filing)
         forget(set, job);
     job->parts = 1;
     return false;

@@ -39,7 +39,7 @@ static int gather(struct conn_set *set, struct conn *c,
         rc = exchange_part_next(set->table, c->x, job->parts, &part, &bytes);
         if (rc <= 0)
             break;
-        if (unlikely(part.kind == EXCHANGE_PART_FILE)) {
+        if (unlikely(part.kind != EXCHANGE_PART_BYTES)) {
             *ret_file = part;
             break;
         }
@@ -176,7 +176,7 @@ static bool step(struct conn_set *set, struct conn *c)
         exchange_parts_sent(set->table, c->x, conn_job(set, c->x)->parts);
         return true;
     }
-    if (rc == 0 && file.kind == EXCHANGE_PART_FILE) {
+    if (rc == 0 && file.kind != EXCHANGE_PART_BYTES) {
         rc = conn_file_start(set, c, &file);
         if (rc == 0)
             exchange_parts_sent(set->table, c->x, 1);
@@ -235,7 +235,7 @@ void conn_on_sent(struct conn_set *set, struct conn *c, int result)
         conn_close(set, c);
         return;
     }
-    if (unlikely(job->file) && conn_file_next(set, c))
+    if (unlikely(job->filing) && conn_file_next(set, c))
         return;
     if (job->parts > 0) { /* else it was "100 Continue" */
         job->sent_bytes += (uint32_t)result;

@@ -152,6 +152,8 @@ struct conn_job {
     struct conn_span piece; /* of a file on its way */
     struct conn_file *files;
     struct conn_file *file; /* the one being sent */
+    bool filing;            /* a part that is a file is being sent */
+    int32_t file_fd;
     uint64_t file_off;
     uint64_t file_left;
     struct http_chunked chunked;

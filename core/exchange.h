@@ -71,7 +71,11 @@ enum exchange_body_state {
 #define EXCHANGE_OUT_CLOSE 0x01  /* the connection must end after it */
 #define EXCHANGE_OUT_BROKEN 0x02 /* the response is cut short: close, no end */
 
-enum exchange_part_kind { EXCHANGE_PART_BYTES, EXCHANGE_PART_FILE };
+enum exchange_part_kind {
+    EXCHANGE_PART_BYTES,
+    EXCHANGE_PART_FILE,
+    EXCHANGE_PART_SPOOL, /* in the slot's stretch of the spool file */
+};
 
 /* A run of the response, in order. */
 struct exchange_part {
@@ -79,7 +83,8 @@ struct exchange_part {
     uint32_t chunk; /* BYTES: where; FILE: unused */
     uint32_t off;
     uint32_t len;
-    uint64_t file_off; /* FILE: range of the descriptor sent alongside */
+    uint64_t file_off; /* FILE: in the descriptor sent alongside; SPOOL: in
+                          the stretch */
     uint64_t file_len;
 };
 
@@ -120,6 +125,7 @@ struct exchange {
     cache_aligned _Atomic uint32_t out_tail; /* parts published */
     uint32_t out_flags;
     uint32_t status;         /* of the final response, 0 before */
+    uint32_t out_spooled;    /* it has used the slot's stretch of the spool */
     uint32_t connection_off; /* in the first part: "keep-alive" to patch; 0 */
     uint64_t out_bytes;      /* body bytes without framing */
     uint64_t started_ns;     /* taken */

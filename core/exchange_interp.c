@@ -18,6 +18,10 @@
 /* Waits are cut into pieces so that a lost wake-up costs no more than this. */
 #define WAIT_MS 100
 #define CHUNK_WAIT_MS 5
+/* A peer that makes no room for so long is slow: its response is spooled. */
+#define STUCK_MS 10
+/* Of one response; beyond that the application waits for the peer. */
+#define SPOOL_MAX (256ULL << 20)
 
 int exchange_site_init(struct exchange_site *site, struct board *board)
 {
@@ -258,6 +262,26 @@ static bool window_is_full(const struct exchange_writer *writer)
     return window_used(writer) >= EXCHANGE_PARTS - 1;
 }
 
+/*
+ * What is in the spool follows everything published so far, and comes before
+ * what is written into a chunk from now on.
+ */
+static bool has_spooled(const struct exchange_writer *writer)
+{
+    return writer->spool_from != writer->spool_to;
+}
+
+static void spool_publish(struct exchange_writer *writer)
+{
+    *part_next(writer) = (struct exchange_part){
+        .kind = EXCHANGE_PART_SPOOL,
+        .file_off = writer->spool_from,
+        .file_len = writer->spool_to - writer->spool_from,
+    };
+    writer->spool_from = writer->spool_to;
+    part_publish(writer);
+}
+
 static int chunk_next(struct exchange_writer *writer)
 {
     struct exchange *x = writer->x;
@@ -278,6 +302,12 @@ int64_t exchange_room(struct exchange_writer *writer, char **ret_to)
 {
     if (unlikely(exchange_is_cancelled(writer)))
         return -ECANCELED;
+    if (unlikely(has_spooled(writer))) {
+        if (window_is_full(writer))
+            return -EAGAIN;
+        spool_publish(writer);
+        wake_now(writer);
+    }
     if (!writer->chunk || writer->fill == ARENA_CHUNK_BYTES) {
         if (window_is_full(writer))
             return -EAGAIN;
@@ -329,11 +359,16 @@ int exchange_publish(struct exchange_writer *writer)
 {
     if (exchange_is_cancelled(writer))
         return -ECANCELED;
-    if (writer->fill == writer->start)
-        return 0;
-    if (window_is_full(writer))
-        return -EAGAIN;
-    bytes_publish(writer);
+    if (unlikely(has_spooled(writer))) {
+        if (window_is_full(writer))
+            return 0; /* it is safe where it is */
+        spool_publish(writer);
+    }
+    if (writer->fill > writer->start) {
+        if (window_is_full(writer))
+            return -EAGAIN;
+        bytes_publish(writer);
+    }
     word_move(writer->x, EXCHANGE_RESPONDING);
     mark_progress(writer, exchange_slot(writer->arena, writer->x));
     return 0;
@@ -346,6 +381,72 @@ int exchange_flush(struct exchange_writer *writer)
     if (!error)
         wake_now(writer);
     return error;
+}
+
+/* The peer has made no room since this was first asked, STUCK_MS ago. */
+static bool is_stuck(struct exchange_writer *writer)
+{
+    uint32_t head = atomic_load_explicit(&writer->x->out_head,
+                                         memory_order_relaxed);
+    uint64_t now = now_ns();
+
+    if (writer->stuck_ns == 0 || head != writer->stuck_head) {
+        writer->stuck_ns = now;
+        writer->stuck_head = head;
+    }
+    return now - writer->stuck_ns >= STUCK_MS * NS_PER_MS;
+}
+
+/* Returns how much of it was written. */
+static size_t spool_write(struct exchange_writer *writer, struct bytes data)
+{
+    struct arena *arena = writer->arena;
+    uint64_t stretch = exchange_slot(arena, writer->x) *
+                       EXCHANGE_SPOOL_FILE_BYTES;
+    size_t done = 0;
+
+    data.n = min_u64(data.n, SPOOL_MAX - min_u64(writer->spool_to, SPOOL_MAX));
+    while (done < data.n) {
+        ssize_t n = pwrite(arena->spool_file_fd, data.p + done, data.n - done,
+                           (off_t)(stretch + writer->spool_to));
+
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n <= 0)
+            break;
+        writer->spool_to += (uint64_t)n;
+        done += (size_t)n;
+    }
+    return done;
+}
+
+/* What was written into the chunk comes first: all of it, or nothing. */
+static bool spool_waiting(struct exchange_writer *writer)
+{
+    uint64_t before = writer->spool_to;
+    struct bytes waiting = {writer->chunk + writer->start,
+                            writer->fill - writer->start};
+
+    if (writer->fill == writer->start)
+        return true;
+    if (spool_write(writer, waiting) < waiting.n) {
+        writer->spool_to = before;
+        return false;
+    }
+    writer->fill = writer->start;
+    return true;
+}
+
+size_t exchange_spool(struct exchange_writer *writer, struct bytes data)
+{
+    struct exchange *x = writer->x;
+
+    /* A large body has the stretch. */
+    if (writer->tail == 0 || x->body_kind == EXCHANGE_BODY_FILE ||
+        (!has_spooled(writer) && !is_stuck(writer)))
+        return 0;
+    x->out_spooled = 1; /* first: a dead one cannot say it any more */
+    return spool_waiting(writer) ? spool_write(writer, data) : 0;
 }
 
 static int send_file(int socket_fd, int fd, struct exchange_file_note *note)
@@ -402,9 +503,9 @@ int exchange_file(struct exchange_writer *writer, int fd, uint64_t off,
     return 0;
 }
 
-static void futex_wait(_Atomic uint32_t *word, uint32_t seen)
+static void futex_wait(_Atomic uint32_t *word, uint32_t seen, long ms)
 {
-    struct timespec limit = {0, WAIT_MS * 1000000L};
+    struct timespec limit = {0, ms * 1000000L};
 
     syscall(SYS_futex, word, FUTEX_WAIT, seen, &limit, NULL, 0);
 }
@@ -424,7 +525,8 @@ void exchange_wait(struct exchange_writer *writer)
     seen = atomic_load(&x->out_head);
     if (writer->tail - seen >= EXCHANGE_PARTS - 1 &&
         !exchange_is_cancelled(writer))
-        futex_wait(&x->out_head, seen);
+        futex_wait(&x->out_head, seen,
+                   writer->spool_to < SPOOL_MAX ? STUCK_MS : WAIT_MS);
     atomic_store(&x->out_waiting, 0);
 }
 
@@ -440,7 +542,7 @@ int exchange_body_wait(struct exchange_writer *writer)
         state = EXCHANGE_BODY_WANTED;
     }
     while (state == EXCHANGE_BODY_WANTED && !exchange_is_cancelled(writer)) {
-        futex_wait(&x->body_state, EXCHANGE_BODY_WANTED);
+        futex_wait(&x->body_state, EXCHANGE_BODY_WANTED, WAIT_MS);
         state = atomic_load(&x->body_state);
     }
     if (state == EXCHANGE_BODY_COMPLETE)
@@ -481,8 +583,11 @@ void exchange_finish(struct exchange_writer *writer)
     uint32_t slot = exchange_slot(writer->arena, x);
     uint64_t now = now_ns();
 
+    must(!has_spooled(writer) || writer->fill == writer->start);
     if (writer->fill > writer->start)
         bytes_publish(writer);
+    else if (has_spooled(writer))
+        spool_publish(writer);
     x->finished_ns = now;
     if (unlikely(writer->cpu_ns != 0))
         x->cpu_ns = thread_cpu_ns() - writer->cpu_ns + 1; /* never 0 */

@@ -51,6 +51,11 @@ struct exchange_writer {
     uint32_t start;  /* of what is not yet published, in the chunk */
     uint32_t fill;
     uint32_t tail;
+    uint32_t
+        stuck_head;    /* out_head when there was no room for the first time */
+    uint64_t stuck_ns; /* and when that was; 0: never */
+    uint64_t spool_from; /* in the stretch: what is not yet published */
+    uint64_t spool_to;
 };
 
 /*
@@ -97,6 +102,16 @@ int exchange_flush(struct exchange_writer *writer);
 /* Adds a file range; fd is duplicated into the worker. 0 or -errno. */
 int exchange_file(struct exchange_writer *writer, int fd, uint64_t off,
                   uint64_t len);
+
+/*
+ * After -EAGAIN, instead of waiting: puts what is not yet published, and then
+ * data, into the slot's stretch of the spool file, once the peer has made no
+ * room for a moment. Returns how much of data was taken: 0 when it is too
+ * early, when there is too much already, or when the disk is full. It is
+ * published when the window has room, at the latest by exchange_finish(). May
+ * write to a disk.
+ */
+size_t exchange_spool(struct exchange_writer *writer, struct bytes data);
 
 /* Waits for room in the window or for a chunk, or cancellation. Blocks. */
 void exchange_wait(struct exchange_writer *writer);

@@ -77,9 +77,10 @@ static void use_set(struct exchange_table *table, const struct exchange *x,
 static void spool_punch(struct exchange_table *table, struct exchange *x)
 {
     uint64_t stride = EXCHANGE_SPOOL_MEMORY_BYTES;
+    uint64_t bytes = x->out_spooled ? UINT64_MAX : x->body_bytes;
     int fd = table->arena.spool_memory_fd;
 
-    if (x->body_kind == EXCHANGE_BODY_FILE) {
+    if (x->body_kind == EXCHANGE_BODY_FILE || x->out_spooled) {
         stride = EXCHANGE_SPOOL_FILE_BYTES;
         fd = table->arena.spool_file_fd;
     } else if (x->body_kind != EXCHANGE_BODY_MEMORY) {
@@ -87,7 +88,7 @@ static void spool_punch(struct exchange_table *table, struct exchange *x)
     }
     fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
               (off_t)(slot_of(table, x) * stride),
-              (off_t)min_u64(x->body_bytes, stride));
+              (off_t)min_u64(bytes, stride));
 }
 
 static void chunks_drop(struct exchange_table *table, struct exchange *x)
@@ -221,7 +222,7 @@ struct exchange *exchange_new(struct exchange_table *table)
     x->head_chunk = x->fields_chunk = x->sent_chunk = UINT32_MAX;
     x->body_kind = EXCHANGE_BODY_NONE;
     x->body_bytes = x->out_bytes = x->cpu_ns = 0;
-    x->out_flags = x->status = x->connection_off = 0;
+    x->out_flags = x->status = x->connection_off = x->out_spooled = 0;
     word_set(x, EXCHANGE_READING, exchange_word_sequence(word_of(x)));
     return x;
 }
@@ -495,6 +496,9 @@ static bool part_is_valid(const struct exchange_table *table,
 
     if (part->kind == EXCHANGE_PART_FILE)
         return part->file_len <= INT64_MAX && part->file_off <= INT64_MAX;
+    if (part->kind == EXCHANGE_PART_SPOOL)
+        return part->file_off <= EXCHANGE_SPOOL_FILE_BYTES &&
+               part->file_len <= EXCHANGE_SPOOL_FILE_BYTES - part->file_off;
     if (part->kind != EXCHANGE_PART_BYTES || part->chunk >= arena->chunks)
         return false;
     return atomic_load_explicit(&arena->header->owner[part->chunk],

@@ -19,6 +19,15 @@ int response_wait(struct response *response, int64_t why)
     Py_END_ALLOW_THREADS return 0;
 }
 
+/* For a peer that is slow: returns what is left to be sent otherwise. */
+static struct bytes spool(struct response *response, struct bytes data)
+{
+    size_t n;
+
+    Py_BEGIN_ALLOW_THREADS n = exchange_spool(response->writer, data);
+    Py_END_ALLOW_THREADS return (struct bytes){data.p + n, data.n - n};
+}
+
 static int send_bytes(struct response *response, struct bytes data)
 {
     while (data.n > 0) {
@@ -27,7 +36,9 @@ static int send_bytes(struct response *response, struct bytes data)
 
         data.p += done;
         data.n -= done;
-        if (error && response_wait(response, error) < 0)
+        if (error == -EAGAIN)
+            data = spool(response, data);
+        if (error && data.n > 0 && response_wait(response, error) < 0)
             return -1;
     }
     return 0;
@@ -214,9 +225,12 @@ int response_flush(struct response *response)
 {
     int error;
 
-    while ((error = exchange_flush(response->writer)) < 0)
+    while ((error = exchange_flush(response->writer)) < 0) {
+        if (error == -EAGAIN)
+            spool(response, BYTES(""));
         if (response_wait(response, error) < 0)
             return -1;
+    }
     return 0;
 }
 

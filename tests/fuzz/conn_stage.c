@@ -156,6 +156,18 @@ static int call_write(struct stage_call *call, size_t n)
                          (struct bytes){text, min_u64(n, sizeof(text))}, &done);
 }
 
+/* What a response does when its peer is slow. */
+static void call_spool(struct stage_call *call, size_t n)
+{
+    static const char text[1 << 16] = "spooled";
+
+    if (call_write(call, n) != -EAGAIN)
+        return;
+    call->writer.stuck_ns = 1;
+    call->writer.stuck_head = atomic_load(&call->writer.x->out_head);
+    exchange_spool(&call->writer, (struct bytes){text, n % sizeof(text)});
+}
+
 /* What exchange_body_wait() does, without blocking. */
 static void call_want_body(struct stage_call *call)
 {
@@ -178,6 +190,8 @@ static void call_step(struct stage *stage, struct stage_call *call,
     }
     switch (what % 8) {
     case 0:
+        call_spool(call, some_size(stage));
+        break;
     case 1:
         call_write(call, some_size(stage));
         break;

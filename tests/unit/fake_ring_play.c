@@ -27,8 +27,11 @@ void fake_append(struct text *text, const void *p, size_t n)
 {
     if (n == 0)
         return;
-    text->p = realloc(text->p, text->n + n);
-    must(text->p != NULL);
+    if (text->n + n > text->room) {
+        text->room = (text->n + n) * 2;
+        text->p = realloc(text->p, text->room);
+        must(text->p != NULL);
+    }
     memcpy(text->p + text->n, p, n);
     text->n += n;
 }

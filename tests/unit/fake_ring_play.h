@@ -36,6 +36,7 @@ struct op {
 struct text {
     char *p;
     size_t n;
+    size_t room;
 };
 
 /* A connection, both ends of it. */

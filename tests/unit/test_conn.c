@@ -351,6 +351,13 @@ static void call_finish(struct call *call)
     call->active = false;
 }
 
+/* As if the window had been full for long. */
+static void call_is_stuck(struct call *call)
+{
+    call->writer.stuck_ns = 1;
+    call->writer.stuck_head = atomic_load(&call->writer.x->out_head);
+}
+
 static void call_write(struct world *world, struct call *call)
 {
     struct bytes rest = {call->response.at + call->done,
@@ -362,8 +369,15 @@ static void call_write(struct world *world, struct call *call)
         rest.n = min_u64(rest.n, 1 + roll(world, 30000));
     rc = exchange_copy(&call->writer, rest, &done);
     call->done += done;
+    if (rc == -EAGAIN && roll(world, 4) == 0) {
+        call_is_stuck(call);
+        call->done += exchange_spool(
+            &call->writer, (struct bytes){rest.p + done, rest.n - done});
+    }
     if (rc == 0 && roll(world, 3) == 0)
         rc = exchange_flush(&call->writer);
+    if (rc == -EAGAIN && call->done == call->response.n)
+        rc = 0; /* all of it went into the spool */
     if (rc == 0 && call->done == call->response.n && call->file_bytes > 0) {
         rc = send_file(call);
         call->file_bytes = rc == 0 ? 0 : call->file_bytes;
