@@ -88,8 +88,9 @@ void conn_on_lost(void *context, struct exchange *x);
 uint64_t conn_turn(struct conn_set *set);
 
 /*
- * Stops keeping connections alive: idle ones are closed, what is queued on
- * the listening sockets is still accepted until nothing comes for a moment.
+ * Stops keeping connections alive: each may say one more thing, within a
+ * second, and what is queued on the listening sockets is still accepted until
+ * nothing comes for a moment.
  */
 void conn_drain(struct conn_set *set);
 

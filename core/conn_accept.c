@@ -14,8 +14,12 @@
 #define QUIET_NS (50 * NS_PER_MS)
 /* Draining: the end of accepting when there is no such moment. */
 #define QUIET_MAX_NS NS_PER_S
-/* Draining: how long a connection may take to say anything at all. */
-#define DRAIN_FRESH_MS 1000
+/*
+ * Draining: how long a connection may take to say anything at all, and how
+ * long one is kept whose client may just be sending its next request. That is
+ * answered with "Connection: close": closing at once would reset it.
+ */
+#define DRAIN_WORD_MS 1000
 
 static uint64_t accept_token(uint32_t index)
 {
@@ -103,7 +107,7 @@ static void start(struct conn_set *set, uint32_t index, int fd)
         return;
     }
     conn_deadline(set, c,
-                  set->drain_until_ns ? DRAIN_FRESH_MS
+                  set->drain_until_ns ? DRAIN_WORD_MS
                                       : set->config->header_timeout_ms);
     conn_receive(set, c);
 }
@@ -197,6 +201,11 @@ void conn_accept_turn(struct conn_set *set)
     }
 }
 
+uint32_t conn_idle_ms(const struct conn_set *set)
+{
+    return set->drain_until_ns ? DRAIN_WORD_MS : set->config->keepalive_ms;
+}
+
 uint64_t conn_accept_due(const struct conn_set *set)
 {
     if (set->accepting_over)
@@ -238,11 +247,7 @@ void conn_drain(struct conn_set *set)
     for (uint32_t i = 0; i < pool_slots(&set->conns); i++) {
         struct conn *c = pool_at(&set->conns, i);
 
-        if (!c || c->state != CONN_IDLE)
-            continue;
-        if (c->flags & CONN_FRESH)
-            conn_deadline(set, c, DRAIN_FRESH_MS);
-        else
-            conn_close(set, c);
+        if (c && c->state == CONN_IDLE)
+            conn_deadline(set, c, DRAIN_WORD_MS);
     }
 }

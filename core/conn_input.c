@@ -275,8 +275,8 @@ void conn_next(struct conn_set *set, struct conn *c)
         conn_body_failed(set, c); /* its end was heard before its start */
     if (c->state != CONN_IDLE && c->state != CONN_HEAD)
         return;
-    if (c->flags & CONN_EOF || (set->drain_until_ns && !c->stash.len))
+    if (c->flags & CONN_EOF)
         conn_close(set, c);
     else if (c->state == CONN_IDLE)
-        conn_deadline(set, c, set->config->keepalive_ms);
+        conn_deadline(set, c, conn_idle_ms(set));
 }

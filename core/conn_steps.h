@@ -25,6 +25,8 @@ void conn_block_put(struct conn_set *set, struct conn_span *span);
 void conn_on_accept(struct conn_set *set, uint32_t index, int result);
 void conn_accept_turn(struct conn_set *set);
 uint64_t conn_accept_due(const struct conn_set *set);
+/* How long a connection may be silent between two requests. */
+uint32_t conn_idle_ms(const struct conn_set *set);
 
 /* conn_edge.c: whom to believe, when a connection starts; ip is NULL for a Unix
  * socket. */
