@@ -54,7 +54,7 @@ static int group_find(const char *group, gid_t *ret_gid)
 
 int owner_find(struct owner *ret_owner, const char *user, const char *group)
 {
-    struct owner owner = {geteuid(), getegid()};
+    struct owner owner = {.uid = geteuid(), .gid = getegid()};
     int err = 0;
 
     if (user[0] != '\0')
@@ -66,8 +66,22 @@ int owner_find(struct owner *ret_owner, const char *user, const char *group)
     return err;
 }
 
+/* The groups that /etc/group gives the user, beside its own. */
+static int groups_take(const struct owner *owner)
+{
+    const struct passwd *entry = getpwuid(owner->uid);
+
+    if (entry == NULL)
+        return -ENOENT;
+    return initgroups(entry->pw_name, owner->gid) < 0 ? -errno : 0;
+}
+
 int owner_become(const struct owner *owner)
 {
+    int err = owner->all_groups && geteuid() == 0 ? groups_take(owner) : 0;
+
+    if (err < 0)
+        return err;
     /* The group first: afterwards the right to change it may be gone. */
     if (owner->gid != 0 && owner->gid != getegid() && setgid(owner->gid) < 0)
         return -errno;

@@ -8,11 +8,13 @@
 #ifndef GCORN_CORE_OWNER_H
 #define GCORN_CORE_OWNER_H
 
+#include <stdbool.h>
 #include <sys/types.h>
 
 struct owner {
     uid_t uid;
     gid_t gid;
+    bool all_groups; /* --initgroups: those of the user, not only gid */
 };
 
 /* Names or numbers; "" is what this process is. 0, or -ENOENT. */

@@ -60,6 +60,8 @@ static int become_owner(const struct host *host)
     int error = owner_find(&owner, user, group);
 
     if (!error)
+        owner.all_groups = host_flag(host, "initgroups");
+    if (!error)
         error = owner_become(&owner);
     if (error) {
         log_critical("Can't become user '%s', group '%s': %s", user, group,

@@ -60,7 +60,7 @@ static void print_dict(const char *text, FILE *to)
 static bool print_resolved(enum config_setting setting, const char *text,
                            FILE *to)
 {
-    struct owner owner = {0, 0};
+    struct owner owner = {.uid = 0, .gid = 0};
     char cwd[PATH_MAX] = "";
 
     if (setting == CONFIG_AT_user && owner_find(&owner, text, "") == 0)

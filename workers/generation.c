@@ -73,6 +73,17 @@ int generation_start(struct master *master)
     return template_spawn(master, &master->current);
 }
 
+void generation_abandon(struct master *master)
+{
+    struct template *current = &master->current;
+
+    kill(current->pid, SIGKILL);
+    waitpid(current->pid, NULL, 0);
+    close(current->fd);
+    current->fd = -1;
+    current->pid = 0;
+}
+
 static void template_close(struct template *template)
 {
     if (template->fd >= 0)

@@ -46,6 +46,9 @@ void generation_on_serving(struct master *master, uint32_t generation);
 bool generation_on_boot_failure(struct master *master,
                                 const struct interp *interp, int status);
 
+/* Kills the first template, before there is anything but that. */
+void generation_abandon(struct master *master);
+
 /* Tells all templates to quit; they are killed at kill_ns. */
 void generation_quit(struct master *master, uint64_t kill_ns);
 /* A signal to the templates that handle it. */

@@ -65,6 +65,59 @@ static int host_resolve(struct listener *listener, struct config_error *error)
     return 0;
 }
 
+static bool port_fits(uint16_t wanted, uint16_t port)
+{
+    return wanted == 0 || wanted == port;
+}
+
+/* Is the socket bound to what the listener is meant for? */
+static bool is_bound_to(int fd, const struct sockaddr_storage *wanted)
+{
+    struct sockaddr_storage bound = {0};
+    socklen_t len = sizeof(bound);
+    const struct sockaddr_in *a4 = (const struct sockaddr_in *)&bound;
+    const struct sockaddr_in *b4 = (const struct sockaddr_in *)wanted;
+    const struct sockaddr_in6 *a6 = (const struct sockaddr_in6 *)&bound;
+    const struct sockaddr_in6 *b6 = (const struct sockaddr_in6 *)wanted;
+    const struct sockaddr_un *a = (const struct sockaddr_un *)&bound;
+    const struct sockaddr_un *b = (const struct sockaddr_un *)wanted;
+
+    if (getsockname(fd, (struct sockaddr *)&bound, &len) < 0 ||
+        bound.ss_family != wanted->ss_family)
+        return false;
+    if (bound.ss_family == AF_INET)
+        return port_fits(b4->sin_port, a4->sin_port) &&
+               a4->sin_addr.s_addr == b4->sin_addr.s_addr;
+    if (bound.ss_family == AF_INET6)
+        return port_fits(b6->sin6_port, a6->sin6_port) &&
+               memcmp(&a6->sin6_addr, &b6->sin6_addr, sizeof(a6->sin6_addr)) ==
+                   0;
+    return strcmp(a->sun_path, b->sun_path) == 0;
+}
+
+/* Takes the sockets that another master had for this; how many there were. */
+static uint32_t adopt(struct listener *listener,
+                      const struct listener_options *options)
+{
+    for (uint32_t i = 0; i < options->inherited_count; i++) {
+        int fd = options->inherited[i];
+
+        if (fd < 0 || listener->adopted == listener->slots ||
+            !is_bound_to(fd, &listener->bound))
+            continue;
+        options->inherited[i] = -1;
+        listener->fds[listener->adopted++] = fd;
+        listen(fd, options->backlog); /* as it is set now */
+    }
+    if (listener->adopted == 0)
+        return 0;
+    /* Port 0 was a number before. */
+    listener->bound_len = sizeof(listener->bound);
+    getsockname(listener->fds[0], (struct sockaddr *)&listener->bound,
+                &listener->bound_len);
+    return listener->adopted;
+}
+
 static int socket_bind(const struct listener *listener, int fd, int backlog)
 {
     if (bind(fd, (const struct sockaddr *)&listener->bound,
@@ -79,13 +132,14 @@ static int socket_bind(const struct listener *listener, int fd, int backlog)
     return 0;
 }
 
-static int tcp_open(struct listener *listener, int backlog,
+static int tcp_open(struct listener *listener,
+                    const struct listener_options *options,
                     struct config_error *error)
 {
     int err = host_resolve(listener, error);
     int fd;
 
-    if (err < 0)
+    if (err < 0 || adopt(listener, options) > 0)
         return err;
     fd = socket(listener->bound.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
     if (fd < 0)
@@ -93,7 +147,7 @@ static int tcp_open(struct listener *listener, int backlog,
     listener->fds[0] = fd;
     err = option_set(fd, SO_REUSEADDR);
     if (err == 0)
-        err = socket_bind(listener, fd, backlog);
+        err = socket_bind(listener, fd, options->backlog);
     if (err < 0)
         return bind_failed(listener, err, error);
     /* Port 0 has become a number that the other slots bind to. */
@@ -155,17 +209,17 @@ static int unix_open(struct listener *listener,
 
     memcpy(name.sun_path, listener->address.host,
            strlen(listener->address.host) + 1);
+    memcpy(&listener->bound, &name, sizeof(name));
+    listener->bound_len = sizeof(name);
+    if (adopt(listener, options) > 0)
+        return 0;
     err = stale_remove(&name);
     if (err == 0) {
         listener->fds[0] = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
         err = listener->fds[0] < 0 ? -errno
                                    : unix_bind(listener, &name, options);
     }
-    if (err < 0)
-        return bind_failed(listener, err, error);
-    memcpy(&listener->bound, &name, sizeof(name));
-    listener->bound_len = sizeof(name);
-    return 0;
+    return err < 0 ? bind_failed(listener, err, error) : 0;
 }
 
 static int fd_open(struct listener *listener,
@@ -183,6 +237,10 @@ static int fd_open(struct listener *listener,
     if (fcntl(fd, F_SETFD, FD_CLOEXEC) < 0)
         return bind_failed(listener, -errno, error);
     listener->fds[0] = fd;
+    for (uint32_t i = 0; i < options->inherited_count; i++) {
+        if (options->inherited[i] == fd)
+            options->inherited[i] = -1;
+    }
     return 0;
 }
 
@@ -203,7 +261,7 @@ int listener_open(struct listener *listener, const struct address *address,
     switch (address->kind) {
     case ADDRESS_TCP4:
     case ADDRESS_TCP6:
-        return tcp_open(listener, options->backlog, error);
+        return tcp_open(listener, options, error);
     case ADDRESS_UNIX:
         return unix_open(listener, options, error);
     case ADDRESS_FD:
@@ -281,6 +339,11 @@ void listener_refuse(const struct listener *listener)
             setsockopt(listener->fds[i], SOL_SOCKET, SO_ATTACH_FILTER, &program,
                        sizeof(program));
     }
+}
+
+void listener_own(struct listener *listener, bool ours)
+{
+    listener->unlinks = ours && listener->address.kind == ADDRESS_UNIX;
 }
 
 static void slot_close(struct listener *listener, uint32_t slot)

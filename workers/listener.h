@@ -22,9 +22,10 @@ struct listener {
     struct sockaddr_storage bound;
     socklen_t bound_len;
     bool shared;
-    bool unlinks;   /* the path is ours to remove */
-    uint32_t slots; /* entries of fds */
-    int *fds;       /* one for each worker slot; shared: only the first */
+    bool unlinks;     /* the path is ours to remove */
+    uint32_t adopted; /* slots whose sockets another master opened */
+    uint32_t slots;   /* entries of fds */
+    int *fds;         /* one for each worker slot; shared: only the first */
 };
 
 struct listener_options {
@@ -32,10 +33,13 @@ struct listener_options {
     int backlog;
     mode_t umask;
     struct owner owner; /* of Unix sockets */
+    int *inherited;     /* from the master before; what is taken becomes -1 */
+    uint32_t inherited_count;
 };
 
 /*
- * Opens the address for slot 0. Returns 0, or -EINVAL with a message such as
+ * Opens the address for slot 0, or takes the sockets of that address, for as
+ * many slots as there are, from those that were inherited. Returns 0, or -EINVAL with a message such as
  * that the port is in use. To be closed in both cases.
  */
 int listener_open(struct listener *listener, const struct address *address,
@@ -60,6 +64,9 @@ void listener_unconfine(struct listener *listener);
  * resets nobody.
  */
 void listener_refuse(const struct listener *listener);
+
+/* Whether a Unix socket's file goes with us, or stays for another master. */
+void listener_own(struct listener *listener, bool ours);
 
 void listener_close_slot(struct listener *listener, uint32_t slot);
 

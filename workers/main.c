@@ -72,14 +72,19 @@ static bool tune(const struct config *config, const struct config_input *input,
 }
 
 static int run(struct config *config, const struct config_input *input,
-               const struct title *title)
+               const struct title *title, struct launch *launch)
 {
-    struct master_task task = {.ready_fd = -1};
+    struct daemon daemon = {.report_fd = -1};
+    struct master_task task = {
+        .launch = launch, .daemon = &daemon, .ready_fd = -1};
     int code;
 
     if (!tune(config, input, title, &task, &code))
         return code;
-    return master_run(config, input, title, &task);
+    code = master_run(config, input, title, &task);
+    daemon_report(&daemon, code,
+                  "The server ended before it served; see its error log");
+    return code;
 }
 
 /* "gcorn ctl" and "gcorn reload" are a program beside this one. */
@@ -100,6 +105,7 @@ int main(int argc, char **argv)
 {
     struct config config;
     struct config_error error;
+    struct launch launch;
     struct title title;
     int code = 0;
     struct config_input input = {.argc = 0};
@@ -108,15 +114,16 @@ int main(int argc, char **argv)
     if (argc > 1 &&
         (strcmp(argv[1], "ctl") == 0 || strcmp(argv[1], "reload") == 0))
         return run_ctl(argv);
-    if (config_input_init(&input, argc, argv) < 0)
+    if (config_input_init(&input, argc, argv) < 0 || launch_read(&launch) < 0)
         return 1;
     if (config_load(&config, &input, &error) < 0) {
         code = fail(&error);
     } else if (!act(&config)) {
         title_init(&title, argc, argv);
-        code = run(&config, &input, &title);
+        code = run(&config, &input, &title, &launch);
     }
     config_done(&config);
     config_input_done(&input);
+    launch_done(&launch);
     return code;
 }

@@ -60,7 +60,8 @@ static void reap(struct master *master)
         if (WIFSTOPPED(status) || WIFCONTINUED(status))
             interp_on_stop(master, pid, WIFSTOPPED(status));
         else if (!interp_on_exit(master, pid, status) &&
-                 !worker_slot_on_exit(master, pid, status))
+                 !worker_slot_on_exit(master, pid, status) &&
+                 !upgrade_on_exit(master, pid, status))
             generation_on_exit(master, pid, status);
     }
 }
@@ -109,6 +110,7 @@ static void on_signal(struct master *master, int number)
         stop_start(master, 0);
         break;
     case SIGHUP:
+        worker_slot_pause(master, false);
         reopen_logs(master);
         replan_now(master);
         generation_reload(master);
@@ -123,9 +125,14 @@ static void on_signal(struct master *master, int number)
         worker_slot_scale(master, -1);
         break;
     case SIGUSR2:
-        log_warning("USR2: upgrading a running gcorn is not supported");
+        upgrade_start(master);
         break;
-    default: /* CHLD is looked at each turn; WINCH means nothing here */
+    case SIGWINCH:
+        /* A terminal sends it when its size changes. */
+        if (master->config->daemon || master->upgrade.child != 0)
+            worker_slot_pause(master, true);
+        break;
+    default: /* CHLD is looked at each turn */
         break;
     }
 }
@@ -174,6 +181,7 @@ static void settle(struct master *master)
 {
     master->now = now_ns();
     master->due = master->now + IDLE_NS;
+    upgrade_settle(master);
     stop_settle(master);
     generation_settle(master);
     worker_slot_settle(master);
@@ -182,6 +190,9 @@ static void settle(struct master *master)
     audit_settle(master);
     observer_settle(master);
     replan_settle(master);
+    notify_settle(master);
+    if (master->ever_served)
+        daemon_report(master->daemon, 0, "");
 }
 
 static int watch(struct master *master, int fd)
@@ -214,23 +225,39 @@ static int events_open(struct master *master)
     return watch(master, master->signal_fd);
 }
 
+/* Sockets from systemd are instead of all that --bind says. */
+static int activated_address(uint32_t index, struct address *ret_address)
+{
+    *ret_address = (struct address){
+        .kind = ADDRESS_FD,
+        .fd = LAUNCH_ACTIVATED_FD + (int)index,
+    };
+    return 0;
+}
+
 static int listeners_open(struct master *master, struct config_error *error)
 {
     const struct config_list *bind = &master->config->bind;
+    struct launch *launch = master->launch;
+    size_t count = launch->activated > 0 ? launch->activated : bind->count;
     struct listener_options options = {
         .slots = master->board->worker_slots,
         .backlog = (int)min_u64(master->config->backlog, INT32_MAX),
         .umask = (mode_t)master->config->umask,
         .owner = master->owner,
+        .inherited = launch->fds,
+        .inherited_count = launch->fd_count,
     };
 
-    if (bind->count > BOARD_LISTENERS_MAX)
+    if (count > BOARD_LISTENERS_MAX)
         return config_fail(error, 1, "At most %d addresses can be bound",
                            BOARD_LISTENERS_MAX);
-    for (size_t i = 0; i < bind->count; i++) {
+    for (uint32_t i = 0; i < count; i++) {
         struct listener *listener = &master->listeners[i];
         struct address address;
-        int err = address_parse(bind->items[i], &address, error);
+        int err = launch->activated > 0
+                      ? activated_address(i, &address)
+                      : address_parse(bind->items[i], &address, error);
 
         if (err < 0)
             return err;
@@ -241,7 +268,10 @@ static int listeners_open(struct master *master, struct config_error *error)
         if (err < 0)
             return err;
         listener_describe(listener, &master->board->listener[i]);
+        if (listener->adopted > master->upgrade.shared)
+            master->upgrade.shared = listener->adopted;
     }
+    launch_close_rest(launch);
     master->board->listeners = master->listener_count;
     return 0;
 }
@@ -271,6 +301,33 @@ static int tables_make(struct master *master)
     return master->slots == NULL || master->interps == NULL ? -ENOMEM : 0;
 }
 
+/*
+ * Only now is it known whether to. The template has another parent then, and
+ * an epoll instance tells of the signals of the process that made it: both are
+ * made anew.
+ */
+static int go_away(struct master *master, struct config_error *error)
+{
+    int err;
+
+    generation_abandon(master);
+    err = daemon_start(master->daemon,
+                       master->config->enable_stdio_inheritance);
+    if (err == 0) {
+        close(master->signal_fd);
+        close(master->epoll_fd);
+        err = signals_open(master);
+    }
+    if (err == 0)
+        err = events_open(master);
+    if (err == 0)
+        err = generation_start(master);
+    if (err < 0)
+        return config_fail(error, 1, "Can't go into the background: %s",
+                           strerror(-err));
+    return 0;
+}
+
 /* What can fail, in the order in which the operator should hear of it. */
 static int prepare(struct master *master, struct config_error *error)
 {
@@ -283,10 +340,14 @@ static int prepare(struct master *master, struct config_error *error)
     err = pyhost_find(&master->host, config->python, error);
     if (err == 0)
         err = boot_settings(master, error);
+    if (err == 0 && config->daemon && master->launch->predecessor == 0 &&
+        !master->checks_only)
+        err = go_away(master, error);
     if (err < 0)
         return err;
     err = owner_find(&master->owner, config->user, config->group);
     must(err == 0); /* the rules of both have looked already */
+    master->owner.all_groups = config->initgroups;
     master->name = config->proc_name[0] != '\0' ? config->proc_name
                                                 : config->wsgi_app;
     if (config->chdir[0] != '\0' && chdir(config->chdir) < 0)
@@ -299,8 +360,10 @@ static int prepare(struct master *master, struct config_error *error)
         return err;
     if (!master->checks_only)
         log_info("Starting gcorn %s", GCORN_VERSION);
-    if (!master->checks_only && config->pidfile[0] != '\0')
-        err = pidfile_make(config->pidfile, error);
+    upgrade_init(master);
+    master->placement.predecessor = master->launch->predecessor;
+    if (!master->checks_only && master->upgrade.pidfile[0] != '\0')
+        err = pidfile_make(master->upgrade.pidfile, error);
     if (err == 0)
         err = placement_make(&master->placement, config, &master->task->need,
                              !master->checks_only, error);
@@ -312,6 +375,8 @@ static int prepare(struct master *master, struct config_error *error)
     err = tables_make(master);
     if (err == 0)
         err = watch(master, master->board->master_doorbell_fd);
+    if (err == 0)
+        err = upgrade_watch(master);
     if (err < 0)
         return config_fail(error, 1, "Can't start: %s", strerror(-err));
     if (!master->checks_only)
@@ -329,7 +394,8 @@ static void release(struct master *master)
     for (uint32_t i = 0; i < master->listener_count; i++)
         listener_close(&master->listeners[i]);
     if (!master->checks_only)
-        pidfile_remove(master->config->pidfile);
+        upgrade_done(master);
+    notify_done(&master->notify);
     placement_done(&master->placement);
     free(master->slots);
     free(master->interps);
@@ -359,11 +425,15 @@ int master_run(struct config *config, const struct config_input *input,
                const struct title *title, const struct master_task *task)
 {
     struct config_error error = {.exit_code = 1, .text = ""};
+    struct launch nobody = {0};
+    struct daemon stays = {.report_fd = -1};
     struct master master = {
         .config = config,
         .input = input,
         .title = title,
         .task = task,
+        .launch = task->launch != NULL ? task->launch : &nobody,
+        .daemon = task->daemon != NULL ? task->daemon : &stays,
         .logs = {.error_fd = STDERR_FILENO, .access_fd = -1},
         .placement = {.claim = {.fd = -1}},
         .checks_only = task->checks_only,
@@ -374,12 +444,14 @@ int master_run(struct config *config, const struct config_input *input,
     };
 
     shared_raise_files();
+    notify_init(&master.notify);
     if (prepare(&master, &error) < 0) {
         /* Also on the terminal when the log goes to a file. */
         if (error.text[0] != '\0')
             fprintf(stderr, "\nError: %s\n", error.text);
         if (error.text[0] != '\0' && master.logs.error_fd != STDERR_FILENO)
             log_error("%s", error.text);
+        daemon_report(master.daemon, error.exit_code, error.text);
         release(&master);
         return error.exit_code;
     }

@@ -13,12 +13,15 @@
 
 #include "core/board.h"
 #include "workers/config.h"
+#include "workers/daemon.h"
 #include "workers/listener.h"
 #include "workers/logs.h"
+#include "workers/notify.h"
 #include "workers/placement.h"
 #include "workers/pyhost.h"
 #include "workers/reload.h"
 #include "workers/title.h"
+#include "workers/upgrade.h"
 
 #include <signal.h>
 
@@ -90,6 +93,8 @@ struct template
 
 /* What a master is started for. */
 struct master_task {
+    struct launch *launch;      /* NULL: nobody handed anything over */
+    struct daemon *daemon;      /* NULL: it stays in the foreground */
     struct placement_need need; /* what a worker takes, where it was measured */
     bool checks_only;           /* load the application once */
     int ready_fd; /* a struct master_ready is written there, or -1 */
@@ -111,6 +116,8 @@ struct master {
     const char *name; /* in titles */
     struct board *board;
     const struct master_task *task;
+    struct launch *launch;
+    struct daemon *daemon;
     struct placement placement;
     struct pyhost host;
     struct owner owner;
@@ -129,6 +136,7 @@ struct master {
     const char *reason; /* of a stop that is a failure, or NULL */
 
     uint32_t wanted;  /* workers */
+    bool paused;      /* by WINCH: none, until HUP */
     bool checks_only; /* --check-config: no workers, no sockets */
     bool ever_served;
     uint64_t stacks_ns;   /* no process is asked for its stacks before */
@@ -139,9 +147,11 @@ struct master {
     struct template current;
     struct template trial;
     struct template retired; /* not needed any more, or soon not */
-    struct reload reload;    /* the last one, and what became of it */
-    uint32_t generations;    /* so far */
-    uint64_t audit_ns;       /* when memory is looked at again */
+    struct upgrade upgrade;
+    struct notify notify;
+    struct reload reload; /* the last one, and what became of it */
+    uint32_t generations; /* so far */
+    uint64_t audit_ns;    /* when memory is looked at again */
     uint32_t interps_started;
     struct observer *observer; /* NULL: nobody may ask */
     uint64_t replan_ns;        /* when limits are */

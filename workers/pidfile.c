@@ -28,9 +28,28 @@ static pid_t pidfile_read(const char *path)
     return pid > 0 && pid <= INT_MAX ? (pid_t)pid : 0;
 }
 
+/* Dead, but nobody has waited for it: the init of many a container. */
+static bool is_zombie(pid_t pid)
+{
+    char path[32], text[512];
+    const char *end;
+    ssize_t n;
+    int fd;
+
+    snprintf(path, sizeof(path), "/proc/%d/stat", (int)pid);
+    fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0)
+        return false;
+    n = read(fd, text, sizeof(text) - 1);
+    close(fd);
+    text[n > 0 ? n : 0] = '\0';
+    end = strrchr(text, ')'); /* of its name, which may have any in it */
+    return end != NULL && strncmp(end, ") Z", 3) == 0;
+}
+
 static bool is_alive(pid_t pid)
 {
-    return kill(pid, 0) == 0 || errno == EPERM;
+    return (kill(pid, 0) == 0 || errno == EPERM) && !is_zombie(pid);
 }
 
 static int write_and_rename(int fd, const char *temporary, const char *path)
@@ -69,6 +88,16 @@ int pidfile_make(const char *path, struct config_error *error)
     unlink(temporary);
     return config_fail(error, 1, "Can't create pidfile %s: %s", path,
                        strerror(-err));
+}
+
+int pidfile_succeed(const char *own, const char *path, pid_t predecessor)
+{
+    pid_t other = pidfile_read(path);
+
+    /* Nobody may have waited for the predecessor yet: it looks alive. */
+    if (other != 0 && other != predecessor && is_alive(other))
+        return -EEXIST;
+    return rename(own, path) < 0 ? -errno : 0;
 }
 
 void pidfile_remove(const char *path)

@@ -88,11 +88,16 @@ static int plan_claim(struct placement *placement, struct machine *machine,
 
     for (int i = 0; i < CLAIM_ATTEMPTS; i++) {
         if (placement->claims)
-            claim_taken(&placement->claim, 0, &demand->taken);
+            claim_taken(&placement->claim, placement->predecessor,
+                        &demand->taken);
         err = plan_make(machine, demand, ret_plan);
         if (err < 0 || !placement->claims)
             return err;
         plan_wants(*ret_plan, machine, &wants);
+        if (placement->predecessor != 0) {
+            placement->held = wants; /* once it is gone */
+            return 0;
+        }
         err = claim_take(&placement->claim, &wants);
         if (err == 0)
             placement->held = wants;
@@ -358,4 +363,13 @@ void placement_log(const struct placement *placement, bool in_full)
         return;
     log_memory(plan);
     log_places(placement);
+}
+
+void placement_inherit(struct placement *placement)
+{
+    placement->predecessor = 0;
+    if (placement->claims &&
+        claim_take(&placement->claim, &placement->held) == -EBUSY)
+        log_warning("Another gcorn was faster to claim CPUs of the master "
+                    "that was replaced; both use them");
 }

@@ -38,8 +38,9 @@ struct placement {
     struct placement_need need;
     struct placement_sight sight;
     struct claim claim;
-    struct cpus held; /* claimed by us */
-    bool claims;      /* it takes part in claiming */
+    struct cpus held;  /* claimed by us */
+    bool claims;       /* it takes part in claiming */
+    pid_t predecessor; /* its cores shall be ours; 0: nobody's */
 };
 
 /*
@@ -69,6 +70,9 @@ const struct plan_place *placement_of(const struct placement *placement,
  */
 void placement_open(struct placement *placement, uint32_t slot);
 void placement_close(struct placement *placement, uint32_t slot);
+
+/* The predecessor is gone: what was planned on its cores is claimed. */
+void placement_inherit(struct placement *placement);
 
 /* The other slots, nearest first: slots - 1 entries. */
 const uint16_t *placement_steal_order(const struct placement *placement,

@@ -222,6 +222,8 @@ static void close_masters_own(const struct master *master)
 {
     observer_forget(master);
     close(master->signal_fd);
+    if (master->daemon->report_fd >= 0)
+        close(master->daemon->report_fd);
     close(master->epoll_fd);
     if (master->current.fd >= 0)
         close(master->current.fd);
@@ -273,6 +275,7 @@ static _Noreturn void template_child(struct master *master, int socket,
     int err;
 
     signals_reset();
+    notify_forget();
     fcntl(socket, F_SETFD, 0);
     die_with(parent);
     err = pyhost_exec(&master->host, socket);

@@ -19,8 +19,11 @@ static void drain(struct master *master, uint64_t patience_ns)
     master->stop_ns = master->now + patience_ns;
     atomic_store(&master->board->draining, 1);
     /* The workers hold the last references and take what is queued. */
+    if (upgrade_shares(master))
+        upgrade_leave(master);
     for (uint32_t i = 0; i < master->listener_count; i++) {
-        listener_refuse(&master->listeners[i]);
+        if (!upgrade_shares(master))
+            listener_refuse(&master->listeners[i]);
         listener_close(&master->listeners[i]);
     }
     master->listener_count = 0;

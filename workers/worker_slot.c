@@ -87,6 +87,11 @@ static void start(struct master *master, uint32_t slot)
     atomic_fetch_add(&worker->starts, 1);
 }
 
+static uint32_t slots_wanted(const struct master *master)
+{
+    return master->paused ? 0 : upgrade_slots(master, master->wanted);
+}
+
 static uint32_t count_retiring(const struct master *master)
 {
     uint32_t count = 0;
@@ -99,8 +104,11 @@ static uint32_t count_retiring(const struct master *master)
 /* New connections stay away first, so that the queue it empties is the last. */
 static void retire(struct master *master, uint32_t slot)
 {
-    for (uint32_t i = 0; i < master->listener_count; i++)
-        listener_confine(&master->listeners[i], master->wanted);
+    uint32_t stay = slots_wanted(master);
+
+    /* Paused, all leave, and what is queued waits or is another's to take. */
+    for (uint32_t i = 0; i < master->listener_count && stay > 0; i++)
+        listener_confine(&master->listeners[i], stay);
     master->slots[slot].state = WORKER_SLOT_RETIRING;
     master->slots[slot].kill_ns =
         master_deadline(master, master->config->graceful_timeout) + KILL_NS;
@@ -111,7 +119,7 @@ static void retire(struct master *master, uint32_t slot)
 
 static void close_slot(struct master *master, uint32_t slot)
 {
-    for (uint32_t i = 0; i < master->listener_count; i++)
+    for (uint32_t i = 0; i < master->listener_count && !master->paused; i++)
         listener_close_slot(&master->listeners[i], slot);
     master->slots[slot] = (struct worker_slot){.state = WORKER_SLOT_EMPTY};
     placement_close(&master->placement, slot);
@@ -142,11 +150,11 @@ static void settle_slot(struct master *master, uint32_t index)
     switch (slot->state) {
     case WORKER_SLOT_EMPTY:
         /* Sockets stay in slot order only if no retired one is left. */
-        if (index < master->wanted && count_retiring(master) == 0)
+        if (index < slots_wanted(master) && count_retiring(master) == 0)
             open_slot(master, index);
         break;
     case WORKER_SLOT_OPEN:
-        if (index >= master->wanted)
+        if (index >= slots_wanted(master))
             retire(master, index);
         break;
     case WORKER_SLOT_RETIRING:
@@ -155,7 +163,8 @@ static void settle_slot(struct master *master, uint32_t index)
         break;
     }
     kill_overdue(master, slot);
-    if (slot->state != WORKER_SLOT_OPEN || slot->pid != 0)
+    if (slot->state != WORKER_SLOT_OPEN || slot->pid != 0 ||
+        upgrade_waits(master))
         return;
     if (master->now >= slot->retry_ns)
         start(master, index);
@@ -240,6 +249,14 @@ void worker_slot_scale(struct master *master, int by)
         return;
     master->wanted = (uint32_t)((int)master->wanted + by);
     log_info("%u workers are wanted", master->wanted);
+}
+
+void worker_slot_pause(struct master *master, bool pause)
+{
+    if (master->paused == pause || master->phase != MASTER_SERVING)
+        return;
+    master->paused = pause;
+    log_info(pause ? "No worker is wanted until HUP" : "Workers are back");
 }
 
 void worker_slot_command_all(struct master *master, enum board_command what)

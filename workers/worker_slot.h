@@ -18,6 +18,9 @@ bool worker_slot_on_exit(struct master *master, pid_t pid, int status);
 /* One more or one less, within what there is room for. */
 void worker_slot_scale(struct master *master, int by);
 
+/* No workers at all, while the sockets stay open; or as many as before. */
+void worker_slot_pause(struct master *master, bool pause);
+
 /* A command to all that run. DRAIN and QUIT are not taken back by REOPEN. */
 void worker_slot_command_all(struct master *master, enum board_command what);
 
