@@ -25,7 +25,9 @@ struct access_format {
     char *format; /* what the atoms point into */
     uint32_t count;
     bool wants_response;
-    time_t second; /* of the date below */
+    bool wants_cpu; /* CPU time of every request */
+    bool json;      /* one object a line: no atoms */
+    time_t second;  /* of the date below */
     char date[32];
     struct access_atom atom[ACCESS_ATOMS_MAX];
 };
@@ -34,7 +36,11 @@ struct access_format {
 int access_format_init(struct access_format *format, const char *text);
 void access_format_done(struct access_format *format);
 
-/* Writes at most ACCESS_LINE_BYTES, newline included. Returns how many. */
+/* Writes at most max bytes, newline included. Returns how many. */
 size_t access_line(struct access_format *format,
-                   const struct access_entry *entry, char *text);
+                   const struct access_entry *entry, char *text, size_t max);
+
+/* The same as one JSON object, with the names of the Elastic Common Schema.
+ * Long values are cut, the object stays whole: max is at least 4096. */
+size_t access_json(const struct access_entry *entry, char *text, size_t max);
 #endif

@@ -4,8 +4,11 @@
 #include "access_line.h"
 #include "log.h"
 
+#include <limits.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #define BUFFER_BYTES 65536
@@ -14,6 +17,11 @@
 
 struct access_log {
     int fd;
+    struct access_place place;
+    size_t line_max;   /* longer lines are cut */
+    bool is_pipe;      /* somebody reads it, and may be slow */
+    bool torn;         /* the last write ended inside a line */
+    uint64_t dropped;  /* lines, for want of a reader */
     uint64_t since_ns; /* of the oldest line that waits */
     size_t used;
     struct access_format format;
@@ -21,15 +29,28 @@ struct access_log {
     char buffer[BUFFER_BYTES];
 };
 
-int access_log_new(struct access_log **ret_log, int fd, const char *format)
+/* What several processes write to a pipe stays whole up to PIPE_BUF. */
+static void look_at_file(struct access_log *log)
+{
+    struct stat st;
+
+    log->is_pipe = fstat(log->fd, &st) == 0 &&
+                   (S_ISFIFO(st.st_mode) || S_ISSOCK(st.st_mode));
+    log->line_max = log->is_pipe ? PIPE_BUF : ACCESS_LINE_BYTES;
+}
+
+int access_log_new(struct access_log **ret_log,
+                   const struct access_config *config)
 {
     struct access_log *log = calloc(1, sizeof(*log));
     int error;
 
     if (!log)
         return -ENOMEM;
-    log->fd = fd;
-    error = access_format_init(&log->format, format);
+    log->fd = config->fd;
+    log->place = config->place;
+    look_at_file(log);
+    error = access_format_init(&log->format, config->format);
     if (error)
         free(log);
     else
@@ -60,35 +81,96 @@ static void complain(struct access_log *log, int error)
         log_error("The access log cannot be written: %s", strerror(error));
 }
 
-void access_log_flush(struct access_log *log)
+/* As many whole lines as fit; the first one, whatever it takes. */
+static size_t piece_of(const struct access_log *log, size_t done)
+{
+    size_t left = log->used - done;
+    const char *end;
+
+    if (!log->is_pipe || left <= PIPE_BUF)
+        return left;
+    end = memrchr(log->buffer + done, '\n', PIPE_BUF);
+    must(end); /* no line is longer */
+    return (size_t)(end - (log->buffer + done)) + 1;
+}
+
+/* A reader that is slow must not stop the server: a pipe that is ready takes
+ * PIPE_BUF bytes without making us wait. */
+static bool is_ready(const struct access_log *log)
+{
+    struct pollfd poller = {.fd = log->fd, .events = POLLOUT};
+
+    return !log->is_pipe || poll(&poller, 1, 0) > 0;
+}
+
+/* A disk that was full in the middle of a line: the next begins a new one. */
+static void mend(struct access_log *log)
+{
+    if (log->torn && write(log->fd, "\n", 1) == 1)
+        log->torn = false;
+}
+
+/* Returns how much is written. */
+static size_t write_out(struct access_log *log)
 {
     size_t done = 0;
 
-    while (done < log->used) {
-        ssize_t n = write(log->fd, log->buffer + done, log->used - done);
+    mend(log);
+    while (done < log->used && is_ready(log)) {
+        ssize_t n = write(log->fd, log->buffer + done, piece_of(log, done));
 
         if (n < 0 && errno == EINTR)
             continue;
         if (n < 0) {
             complain(log, errno);
-            break;
+            log->torn = done > 0 && log->buffer[done - 1] != '\n';
+            return log->used;
         }
         done += (size_t)n;
     }
-    log->used = 0;
+    return done;
 }
 
-void access_log_add(struct access_log *log, const struct access_entry *entry,
+void access_log_flush(struct access_log *log)
+{
+    size_t done = log->fd >= 0 ? write_out(log) : log->used;
+
+    log->used -= done;
+    memmove(log->buffer, log->buffer + done, log->used);
+}
+
+static bool has_room(const struct access_log *log)
+{
+    return BUFFER_BYTES - log->used >= log->line_max;
+}
+
+static void drop(struct access_log *log)
+{
+    uint32_t unsaid;
+
+    log->dropped++;
+    if (log_allow(&log->limit, &unsaid))
+        log_warning("Whoever reads the access log is too slow: %llu lines "
+                    "were dropped so far",
+                    (unsigned long long)log->dropped);
+}
+
+void access_log_add(struct access_log *log, struct access_entry *entry,
                     uint64_t now)
 {
-    size_t len;
-
-    if (BUFFER_BYTES - log->used < ACCESS_LINE_BYTES)
+    entry->place = &log->place;
+    if (log->fd < 0)
+        return;
+    if (!has_room(log))
         access_log_flush(log);
+    if (!has_room(log)) {
+        drop(log);
+        return;
+    }
     if (log->used == 0)
         log->since_ns = now;
-    len = access_line(&log->format, entry, log->buffer + log->used);
-    log->used += len;
+    log->used += access_line(&log->format, entry, log->buffer + log->used,
+                             log->line_max);
 }
 
 void access_log_turn(struct access_log *log, uint64_t now)

@@ -17,6 +17,14 @@
 
 struct access_log;
 
+/* Where requests are served; the same for all of a worker. */
+struct access_place {
+    uint32_t worker;
+    int32_t node; /* -1: unknown */
+    char cpus[64];
+    uint64_t started_ns;
+};
+
 /* What is known about a finished request. Everything is borrowed. */
 struct access_entry {
     const struct http_request *request;
@@ -27,11 +35,26 @@ struct access_entry {
     uint64_t bytes;             /* of the response's body */
     uint64_t duration_ns;
     int status;
-    int pid; /* of the interpreter, else of the worker */
+    int pid;                           /* of the interpreter, 0: none */
+    const struct access_place *place;  /* filled in by access_log_add() */
+    const struct exchange_peer *proxy; /* whose connection it is */
+    uint64_t connection;               /* its number in this worker */
+    uint32_t number;                   /* of the request on it, from 1 */
+    uint64_t queue_ns;                 /* 0: it never ran, so of app_ns */
+    uint64_t app_ns;
+    uint64_t cpu_ns; /* 0: not measured */
+    uint64_t bytes_in;
+};
+
+struct access_config {
+    int fd;             /* -1: no file */
+    const char *format; /* or "json" */
+    struct access_place place;
 };
 
 /* Compiles the format. Returns 0, -EINVAL or -ENOMEM. */
-int access_log_new(struct access_log **ret_log, int fd, const char *format);
+int access_log_new(struct access_log **ret_log,
+                   const struct access_config *config);
 
 /* Flushes. */
 void access_log_free(struct access_log *log);
@@ -39,7 +62,7 @@ void access_log_free(struct access_log *log);
 /* The format names a field of the response. */
 bool access_log_wants_response(const struct access_log *log);
 
-void access_log_add(struct access_log *log, const struct access_entry *entry,
+void access_log_add(struct access_log *log, struct access_entry *entry,
                     uint64_t now);
 
 /* Writes when much or something old is waiting. */

@@ -21,6 +21,19 @@ static const char *date_now(struct conn_set *set)
     return set->date;
 }
 
+static uint64_t between(uint64_t from, uint64_t to)
+{
+    return from != 0 && to > from ? to - from : 0;
+}
+
+static void add_work(const struct exchange *x, struct access_entry *entry)
+{
+    entry->queue_ns = between(x->ready_ns, x->started_ns);
+    entry->app_ns = between(x->started_ns, x->finished_ns);
+    entry->cpu_ns = x->cpu_ns;
+    entry->bytes_in += x->body_bytes;
+}
+
 static void add_line(struct conn_set *set, struct conn *c,
                      const struct question *q, struct access_entry *entry)
 {
@@ -30,6 +43,12 @@ static void add_line(struct conn_set *set, struct conn *c,
     entry->head = q->head;
     entry->fields = q->fields;
     entry->peer = c->x ? &c->x->peer : &c->peer;
+    entry->proxy = &c->peer;
+    entry->connection = (c->token & 0xffffffff) << 24 | c->token >> 32;
+    entry->number = c->requests;
+    entry->bytes_in = q->request->head_len;
+    if (c->x)
+        add_work(c->x, entry);
     access_log_add(set->log, entry, set->now_ns);
 }
 

@@ -1,18 +1,24 @@
 /* SPDX-License-Identifier: MIT */
 #include "log.h"
 
+#include "json_text.h"
+
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 #include <sys/uio.h>
+#include <time.h>
 #include <unistd.h>
 
 #define TEXT_MAX 4096 /* of the text, before escaping */
 #define PREFIX_MAX 96
+#define JSON_PREFIX_MAX 256
 
 static int out_fd = STDERR_FILENO;
 static enum log_level out_level = LOG_LEVEL_INFO;
+static bool out_json;
 
 /* strftime() and the time zone rules cost more than the rest of a line. */
 static _Thread_local time_t date_second = -1;
@@ -95,6 +101,11 @@ void log_open(int fd, enum log_level level)
     date_second = -1; /* TZ may have been set since */
 }
 
+void log_json(bool on)
+{
+    out_json = on;
+}
+
 int log_fd(void)
 {
     return out_fd;
@@ -116,6 +127,58 @@ bool log_level_parse(const char *name, enum log_level *ret_level)
     return false;
 }
 
+/* The beginning of an object, in the names of the Elastic Common Schema. */
+static size_t json_begin(char *out, size_t room, enum log_level level)
+{
+    struct timespec now;
+    char date[32];
+    char name[16];
+    struct tm tm;
+    size_t n = 0;
+
+    for (; level_names[level][n] != '\0'; n++)
+        name[n] = (char)(level_names[level][n] | 0x20);
+    name[n] = '\0';
+    clock_gettime(CLOCK_REALTIME, &now);
+    gmtime_r(&now.tv_sec, &tm);
+    strftime(date, sizeof(date), "%Y-%m-%dT%H:%M:%S", &tm);
+    return (size_t)snprintf(
+        out, room,
+        "{\"@timestamp\":\"%s.%03ldZ\",\"log.level\":\"%s\","
+        "\"ecs.version\":\"8.11.0\",\"log.logger\":\"gcorn.error\","
+        "\"process\":{\"pid\":%d},\"message\":\"",
+        date, now.tv_nsec / 1000000, name, (int)getpid());
+}
+
+static void write_json(enum log_level level, struct bytes text)
+{
+    char line[JSON_PREFIX_MAX + TEXT_MAX * 6 + 4];
+    size_t n = json_begin(line, JSON_PREFIX_MAX, level);
+
+    n += json_text(line + n, (size_t)TEXT_MAX * 6, text);
+    memcpy(line + n, "\"}\n", 3);
+    write_all(&(struct iovec){line, n + 3}, 1);
+}
+
+/* Of any length: only a traceback is, and what fails to be shown is lost. */
+static void write_json_block(enum log_level level, const char *title,
+                             struct bytes text)
+{
+    size_t room = JSON_PREFIX_MAX + TEXT_MAX * 6 + text.n * 6 + 64;
+    char *line = malloc(room);
+    size_t n;
+
+    if (line == NULL)
+        return;
+    n = json_begin(line, JSON_PREFIX_MAX, level);
+    n += json_text(line + n, (size_t)TEXT_MAX * 6, bytes_of(title));
+    n += (size_t)snprintf(line + n, 32, "\",\"error\":{\"stack_trace\":\"");
+    n += json_text(line + n, room - n - 8, text);
+    memcpy(line + n, "\"}}\n", 4);
+    write_all(&(struct iovec){line, n + 4}, 1);
+    free(line);
+}
+
 void log_line(enum log_level level, const char *fmt, ...)
 {
     char text[TEXT_MAX];
@@ -131,7 +194,11 @@ void log_line(enum log_level level, const char *fmt, ...)
     va_end(args);
     if (len < 0)
         return;
-
+    if (out_json) {
+        write_json(level,
+                   (struct bytes){text, min_u64((uint64_t)len, TEXT_MAX - 1)});
+        return;
+    }
     n = prefix_format(line, level);
     n += escape(line + n, text, min_u64((uint64_t)len, sizeof(text) - 1));
     if ((size_t)len >= sizeof(text)) {
@@ -152,6 +219,10 @@ void log_block(enum log_level level, const char *title, const char *text,
 
     if (!log_enabled(level))
         return;
+    if (out_json) {
+        write_json_block(level, title, (struct bytes){text, len});
+        return;
+    }
     iov[0] = (struct iovec){prefix, prefix_format(prefix, level)};
     iov[1].iov_base = safe;
     iov[1].iov_len = escape(safe, title, min_u64(strlen(title), TEXT_MAX / 4));

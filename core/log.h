@@ -22,6 +22,9 @@ enum log_level {
 /* Lines below level are dropped. Before the first call: stderr, info. */
 void log_open(int fd, enum log_level level);
 
+/* One JSON object a line, in the names of the Elastic Common Schema. */
+void log_json(bool on);
+
 int log_fd(void);
 bool log_enabled(enum log_level level);
 

@@ -42,6 +42,7 @@ static void open_log(const struct host *host)
 
     log_level_parse(host_text(host, "loglevel"), &level);
     log_open(host->board->error_log_fd, level);
+    log_json(strcmp(host_text(host, "log_format"), "json") == 0);
 }
 
 /* The template dies with the master; it may have died before we asked. */

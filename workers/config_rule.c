@@ -295,3 +295,11 @@ int rule_warmup_url(const char *text, struct config_error *error)
     return config_fail(
         error, 1, "warmup_url is a path, such as /healthz, not '%s'", text);
 }
+
+int rule_log_format(const char *text, struct config_error *error)
+{
+    if (strcmp(text, "text") == 0 || strcmp(text, "json") == 0)
+        return 0;
+    return config_fail(error, 1, "Invalid log format: '%s' (text or json)",
+                       text);
+}

@@ -40,4 +40,5 @@ int rule_reload_file(const char *text, struct config_error *error);
 int rule_warmup_url(const char *text, struct config_error *error);
 int rule_env(const char *text, struct config_error *error);
 int rule_own_path(const char *text, struct config_error *error);
+int rule_log_format(const char *text, struct config_error *error);
 #endif

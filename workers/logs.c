@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 #include "logs.h"
 
+#include "core/access_line.h"
 #include "core/log.h"
 #include "shared.h"
 
 #include <fcntl.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -39,6 +41,26 @@ static int log_to(const char *path, const struct owner *owner,
     return 0;
 }
 
+static int format_check(struct logs *logs, const struct config *config,
+                        struct config_error *error)
+{
+    struct access_format *format = calloc(1, sizeof(*format));
+    int err = format != NULL
+                  ? access_format_init(format, config->access_log_format)
+                  : -ENOMEM;
+
+    if (err == 0) {
+        logs->access_wants_cpu = format->wants_cpu && logs->access_fd >= 0;
+        access_format_done(format);
+    }
+    free(format);
+    return err == 0 ? 0
+                    : config_fail(error, 1,
+                                  "Invalid access_log_format: '%s' (atoms are "
+                                  "like %%(h)s; %%%% is a percent sign)",
+                                  config->access_log_format);
+}
+
 int logs_open(struct logs *logs, const struct config *config,
               const struct owner *owner, struct config_error *error)
 {
@@ -59,6 +81,10 @@ int logs_open(struct logs *logs, const struct config *config,
     /* As in Gunicorn, a level it does not know is info. */
     log_level_parse(config->loglevel, &level);
     log_open(logs->error_fd, level);
+    log_json(strcmp(config->log_format, "json") == 0);
+    err = format_check(logs, config, error);
+    if (err < 0)
+        return err;
     return log_to(logs->access_path, owner, error, &logs->access_fd);
 }
 

@@ -15,6 +15,7 @@ struct logs {
     int access_fd;           /* -1: off */
     const char *error_path;  /* NULL: not a file */
     const char *access_path; /* NULL: not a file */
+    bool access_wants_cpu;   /* the format asks for CPU times */
     struct owner owner;
 };
 

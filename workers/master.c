@@ -372,6 +372,7 @@ static int prepare(struct master *master, struct config_error *error)
     if (err < 0)
         return err;
     master->board->error_log_fd = master->logs.error_fd;
+    master->board->cpu_every = master->logs.access_wants_cpu;
     err = tables_make(master);
     if (err == 0)
         err = watch(master, master->board->master_doorbell_fd);

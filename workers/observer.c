@@ -87,7 +87,8 @@ static int admin_open(struct observer *observer, struct config_error *error)
                      error);
     if (err < 0)
         return err;
-    master->board->cpu_every = CPU_SAMPLE;
+    if (master->board->cpu_every == 0)
+        master->board->cpu_every = CPU_SAMPLE;
     listener_url(&observer->admin_listener, url, sizeof(url));
     log_info("Admin address: %s", url);
     return 0;

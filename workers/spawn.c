@@ -231,6 +231,21 @@ static void close_masters_own(const struct master *master)
         close(master->trial.fd);
 }
 
+static void access_fill(struct access_config *access,
+                        const struct master *master, uint32_t slot)
+{
+    const struct plan_place *place = placement_of(&master->placement, slot);
+
+    access->fd = master->logs.access_fd;
+    access->format = master->config->access_log_format;
+    access->place.worker = slot;
+    access->place.node = place->node;
+    access->place.started_ns = now_ns();
+    if (!cpus_is_empty(&place->worker_cpus))
+        cpus_format(&place->worker_cpus, access->place.cpus,
+                    sizeof(access->place.cpus));
+}
+
 static _Noreturn void worker_child(struct master *master, uint32_t slot,
                                    pid_t parent)
 {
@@ -238,8 +253,6 @@ static _Noreturn void worker_child(struct master *master, uint32_t slot,
         .board = master->board,
         .slot = slot,
         .io = backend_of(master->config),
-        .access_log_fd = master->logs.access_fd,
-        .access_log_format = master->config->access_log_format,
         .logs = &master->logs,
         .graceful_timeout_ms = milliseconds(master->config->graceful_timeout),
     };
@@ -250,6 +263,7 @@ static _Noreturn void worker_child(struct master *master, uint32_t slot,
     listeners_take(master, slot, &spec);
     place_worker(master, slot);
     conn_config_fill(&spec.conn, master->config);
+    access_fill(&spec.access, master, slot);
     become_owner(master);
     die_with(parent);
     snprintf(role, sizeof(role), "worker %u", slot);

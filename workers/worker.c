@@ -111,10 +111,8 @@ static int start(struct worker *worker)
 
     if (error)
         return error;
-    if (spec->access_log_fd >= 0)
-        error = access_log_new(&worker->log, spec->access_log_fd,
-                               spec->access_log_format ? spec->access_log_format
-                                                       : ACCESS_LOG_DEFAULT);
+    if (spec->access.fd >= 0)
+        error = access_log_new(&worker->log, &spec->access);
     if (!error)
         error = open_ring(worker);
     if (error)

@@ -17,9 +17,8 @@ struct worker_spec {
     int listen_fd[BOARD_LISTENERS_MAX]; /* -1: none; index as board->listener */
     enum ring_backend io;
     struct conn_config conn;
-    int access_log_fd;             /* -1: off */
-    const char *access_log_format; /* Gunicorn's atoms */
-    const struct logs *logs;       /* opened anew on BOARD_COMMAND_REOPEN */
+    struct access_config access;
+    const struct logs *logs; /* opened anew on BOARD_COMMAND_REOPEN */
     uint32_t graceful_timeout_ms;
 };
 

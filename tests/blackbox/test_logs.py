@@ -1,7 +1,11 @@
 # SPDX-License-Identifier: MIT
 """Access log and error log, as Gunicorn writes them."""
 
+import json
+import os
 import re
+import signal
+import threading
 import time
 import urllib.parse
 
@@ -156,3 +160,139 @@ def test_error_log_survives_many_writers(start):
             client.response()
     for line in re.findall(r"to wsgi.errors: (\d+)", server.log()):
         assert len(line) in (200, 400)
+
+
+@pytest.mark.gcorn
+def test_access_log_as_json(start, tmp_path):
+    log = tmp_path / "json.log"
+    server = start("probe:app", "-w", "2", "--access-logfile", log,
+                   "--access-logformat", "json")
+    server.access_log = log
+    with server.connect() as client:
+        client.request("/?first")
+        client.request("/?json", headers=[
+            ("User-Agent", 'caf\u00e9 "\\'), ("X-Request-ID", "r-1"),
+            ("Authorization", "Basic dXM6cHc=")])
+    line = json.loads(line_about(server, "?json"))
+    assert line["http"]["request"]["id"] == "r-1"
+    assert line["http"]["request"]["method"] == "GET"
+    assert line["http"]["response"] == {"status_code": 200,
+                                        "body": {"bytes": 5}}
+    assert line["url"] == {"original": "/?json", "path": "/", "query": "json"}
+    assert line["user"]["name"] == "us"
+    assert line["user_agent"]["original"] == 'caf\u00e9 "\\'
+    assert line["client"]["ip"] == "127.0.0.1"
+    assert line["process"]["pid"] in {p.pid for p in server.interpreters()}
+    own = line["gcorn"]
+    assert own["connection_requests"] == 2
+    assert own["worker"] in (0, 1)
+    assert 0 < own["cpu_time"] and 0 < own["application"]
+    assert line["event"]["duration"] >= own["queue"] + own["application"]
+
+
+@pytest.mark.gcorn
+def test_own_atoms(start, tmp_path):
+    log = tmp_path / "own.log"
+    server = start(
+        "probe:app", "--access-logfile", log, "--access-logformat",
+        "%(q)s|%(worker)s|%(interpreter)s|%(queue)s|%(app)s|%(cpu_time)s|"
+        "%(bytes_in)s|%(request_id)s|%(peer)s|%(connection_requests)s|%(tls)s")
+    server.access_log = log
+    with server.connect() as client:
+        client.request("/?atoms-1")
+        client.request("/echo?atoms-2", method="POST", body=b"x" * 1000)
+        port = client.sock.getsockname()[1]
+    first = line_about(server, "atoms-1").split("|")
+    second = line_about(server, "atoms-2").split("|")
+    assert first[1] == "0"
+    assert int(first[2]) == server.interpreters()[0].pid
+    assert all(field.isdigit() for field in first[3:7])
+    assert int(second[6]) >= int(first[6]) + 1000
+    assert first[7] != second[7]
+    assert first[8] == second[8] == "127.0.0.1:%d" % port
+    assert (first[9], second[9], first[10]) == ("1", "2", "-")
+
+
+@pytest.mark.gcorn
+def test_error_log_as_json(start, tmp_path):
+    log = tmp_path / "e.log"
+    server = start("probe:app", "--error-logfile", log, "--log-format", "json")
+    server.get("/raises")
+    wait_until(lambda: "raises on purpose" in log.read_text(), what="it")
+    lines = [json.loads(line) for line in log.read_text().splitlines()]
+    assert all(line["log.level"] in ("info", "warning", "error")
+               for line in lines)
+    assert any(line["message"].startswith("Listening at: ") for line in lines)
+    traces = [line["error"]["stack_trace"] for line in lines
+              if "error" in line]
+    assert any("raises on purpose" in trace for trace in traces)
+
+
+@pytest.mark.gcorn
+def test_lines_in_a_pipe_are_whole(start, tmp_path):
+    """Workers share it, and it takes no more than PIPE_BUF at once."""
+    fifo = tmp_path / "fifo"
+    os.mkfifo(fifo)
+    reader = os.open(fifo, os.O_RDONLY | os.O_NONBLOCK)
+    server = start("probe:app", "-w", "2", "--access-logfile", fifo)
+    os.set_blocking(reader, True)
+    pieces = []
+
+    def read():
+        while piece := os.read(reader, 65536):
+            pieces.append(piece)
+
+    thread = threading.Thread(target=read)
+    thread.start()
+    clients = [server.connect() for _ in range(4)]
+    for i in range(200):
+        clients[i % 4].request("/?pipe-%d-%s" % (i, "x" * 700))
+    for client in clients:
+        client.close()
+    server.get("/?" + "y" * 3000, headers=[("User-Agent", "z" * 3000)])
+    server.stop()
+    thread.join(20)
+    os.close(reader)
+    text = b"".join(pieces)
+    lines = text.decode().splitlines()
+    seen = [line for line in lines if "?pipe-" in line]
+    assert len(seen) == 200
+    assert all(LINE.fullmatch(line) for line in seen)
+    assert max(map(len, lines)) == 4095
+
+
+@pytest.mark.gcorn
+def test_nobody_reads_the_pipe(start, tmp_path):
+    """The server goes on serving; what does not fit is dropped."""
+    fifo = tmp_path / "fifo"
+    os.mkfifo(fifo)
+    reader = os.open(fifo, os.O_RDONLY | os.O_NONBLOCK)
+    server = start("probe:app", "--access-logfile", fifo)
+    with server.connect() as client:
+        for i in range(60):
+            client.request("/?slow-%d-%s" % (i, "x" * 4000))
+    server.wait_log("reads the access log is too slow")
+    assert server.get("/").status == 200
+    os.close(reader)
+
+
+@pytest.mark.gcorn
+def test_access_log_is_reopened(start, tmp_path):
+    log = tmp_path / "access.log"
+    server = start("probe:app", "-w", "2", "--access-logfile", log)
+    server.get("/?before")
+    wait_until(lambda: "?before" in log.read_text(), what="the line")
+    log.rename(tmp_path / "rotated.log")
+    server.signal(signal.SIGUSR1)
+    wait_until(log.exists, what="the new file")
+    for _ in range(4):
+        server.get("/?after")
+    wait_until(lambda: log.read_text().count("?after") == 4, what="lines")
+
+
+@pytest.mark.gcorn
+def test_a_broken_format(start):
+    server = start("probe:app", "--access-logfile", "-", "--access-logformat",
+                   "%(h", ready=None)
+    assert server.wait() == 1
+    assert "Invalid access_log_format" in server.log()

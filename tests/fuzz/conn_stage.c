@@ -311,7 +311,9 @@ static void set_open(struct stage *stage)
     must(fd >= 0 && dup2(fd, LISTEN_FD) == LISTEN_FD);
     close(fd);
     stage->log_fd = open("/dev/null", O_WRONLY | O_CLOEXEC);
-    must(access_log_new(&stage->log, stage->log_fd, ACCESS_LOG_DEFAULT) == 0);
+    must(access_log_new(&stage->log, &(struct access_config){
+                                         .fd = stage->log_fd,
+                                         .format = ACCESS_LOG_DEFAULT}) == 0);
     must(exchange_table_init(&stage->table, stage->board, 0) == 0);
     must(exchange_site_init(&stage->site, stage->board) == 0);
     must(conn_set_new(&stage->set, &stage->config, stage->ring, &stage->table,

@@ -267,8 +267,10 @@ static pid_t start_worker(const struct echo_site *site)
         .board = site->board,
         .io = site->options.io,
         .conn = site->options.conn,
-        .access_log_fd = site->options.access_log_fd,
-        .access_log_format = site->options.access_log_format,
+        .access = {.fd = site->options.access_log_fd,
+                   .format = site->options.access_log_format
+                                 ? site->options.access_log_format
+                                 : ACCESS_LOG_DEFAULT},
         .graceful_timeout_ms = 10000,
     };
     struct board_worker *worker = board_worker(site->board, 0);
