@@ -5,6 +5,7 @@
 
 #include "conffile_source.h"
 #include "loader.h"
+#include "shims_source.h"
 
 #include "core/log.h"
 
@@ -84,13 +85,22 @@ static PyObject *run(const struct conffile *file, const struct settings *asked,
     return give(&result);
 }
 
+static int add_shims(const struct conffile *file)
+{
+    owned PyObject *source = PyUnicode_FromString(shims_source);
+
+    if (!source)
+        return -1;
+    return PyDict_SetItemString(file->names, "shims_source", source);
+}
+
 int conffile_read(struct conffile *file, const struct settings *asked,
                   struct settings *ret_set, bool to_log)
 {
     owned PyObject *pairs = NULL;
 
     file->names = loader_run_source(conffile_source, "<gcorn configuration>");
-    if (file->names)
+    if (file->names && add_shims(file) == 0)
         pairs = run(file, asked, to_log);
     if (pairs && add_all(ret_set, pairs) == 0)
         return 0;

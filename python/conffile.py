@@ -33,6 +33,40 @@ SWITCHES = {  # a bool in place of a string
 }
 
 
+class Shims:
+    """Finds our gunicorn.* where nobody else finds one."""
+
+    def __init__(self):
+        self.names = None
+
+    def load(self):
+        if self.names is None:
+            self.names = {"__name__": "gunicorn", "__file__": __file__}
+            exec(compile(shims_source, "<gcorn gunicorn>", "exec"),
+                 self.names)
+            self.names["KINDS"].update(kinds)
+        return self.names
+
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] != "gunicorn":
+            return None
+        found = sys.modules.get("gunicorn")
+        if found is not None and getattr(found, "__file__", None):
+            return None  # the real one is installed, and lacks this part
+        modules = self.load()["MODULES"]
+        if name not in modules:
+            return None
+        return importlib.machinery.ModuleSpec(
+            name, self, is_package=any(
+                other.startswith(name + ".") for other in modules))
+
+    def create_module(self, spec):
+        return None
+
+    def exec_module(self, module):
+        self.load()["fill"](module)
+
+
 class Failed(Exception):
     """The text for whoever started gcorn."""
 
@@ -75,7 +109,8 @@ def class_name(name, value):
         value = value()
     if not inspect.isclass(value):
         return value
-    objects[name] = value
+    if name == "logger_class":
+        objects[name] = value
     return "%s.%s" % (value.__module__, value.__qualname__)
 
 
@@ -209,6 +244,7 @@ def namespace(location):
 def read(location, cwd, accepts):
     """[(name, text), ...], or what to say when it cannot be used."""
     kinds.update(entry.split("=") for entry in accepts.split())
+    sys.meta_path.append(Shims())
     if cwd not in sys.path:
         sys.path.insert(0, cwd)
     pairs = []

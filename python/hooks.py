@@ -139,6 +139,12 @@ class Log:
         raise AttributeError(name)
 
 
+def log_of(cfg, log_fd):
+    """Made by logger_class of the configuration file, if that is a class."""
+    logger_class = cfg.objects.get("logger_class")
+    return logger_class(cfg) if logger_class else Log(log_fd, cfg.loglevel)
+
+
 class Application:
     """server.app"""
 
@@ -311,7 +317,7 @@ class Hooks:
         self.hooks = {name: hook for name, hook in objects.items()
                       if name in HOOKS}
         self.cfg = Settings(pairs, kinds, objects)
-        self.server = Server(self.cfg, Log(log_fd, self.cfg.loglevel), master)
+        self.server = Server(self.cfg, log_of(self.cfg, log_fd), master)
         self.worker = None
 
     def call(self, name, *args):

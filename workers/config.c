@@ -191,12 +191,34 @@ static int value_set(struct config *config, enum config_setting setting,
     return -EINVAL;
 }
 
+/* Gunicorn's classes also have the names of Python's. */
+static const char *class_plain(const char *text)
+{
+    static const char *const names[][2] = {
+        {"gunicorn.workers.sync.SyncWorker", "sync"},
+        {"egg:gunicorn#sync", "sync"},
+        {"gunicorn.workers.gthread.ThreadWorker", "gthread"},
+        {"egg:gunicorn#gthread", "gthread"},
+        {"gunicorn.workers.ggevent.GeventWorker", "gevent"},
+        {"egg:gunicorn#gevent", "gevent"},
+    };
+
+    for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
+        if (strcmp(text, names[i][0]) == 0)
+            return names[i][1];
+    }
+    return text;
+}
+
 int config_set(struct config *config, enum config_setting setting,
                const char *text, enum config_source source,
                struct config_error *error)
 {
     const struct config_row *row = &rows[setting];
     int err;
+
+    if (setting == CONFIG_AT_worker_class)
+        text = class_plain(text);
 
     if (config->source[setting] > source)
         return 0;
