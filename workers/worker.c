@@ -97,7 +97,8 @@ static int open_ring(struct worker *worker)
         log_error("Worker cannot do I/O: %s", why);
         return error;
     }
-    if (worker->spec->io == RING_AUTO && *ring_why(worker->ring))
+    if (worker->spec->io == RING_AUTO && *ring_why(worker->ring) &&
+        atomic_exchange(&worker->spec->board->epoll_said, 1) == 0)
         log_info("Using epoll: %s", ring_why(worker->ring));
     ring_poll(worker->ring, worker->self->doorbell_fd, DOORBELL_TOKEN);
     ring_poll(worker->ring, worker->signal_fd, SIGNAL_TOKEN);
