@@ -1,20 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 #include "interp.h"
 
-#include <linux/mempolicy.h>
 #include <sched.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/prctl.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "hooks.h"
+#include "memory_node.h"
 #include "signals.h"
 #include "wait_thread.h"
-
-#define NODES_MAX 1024
-#define NODE_WORDS (NODES_MAX / 64)
 
 static void name_process(const struct host *host, uint32_t slot)
 {
@@ -33,27 +29,13 @@ static void bind_cpus(const struct template_message *order)
         log_warning("The interpreter cannot be pinned: %s", strerror(errno));
 }
 
-/* The kernel reads one bit less than it is told. */
-static void prefer_node(const struct host *host, int32_t node)
-{
-    bool strict = strcmp(host_text(host, "numa"), "strict") == 0;
-    uint64_t nodes[NODE_WORDS] = {0};
-
-    if (node >= NODES_MAX)
-        return;
-    nodes[node / 64] = 1ULL << node % 64;
-    if (syscall(SYS_set_mempolicy, strict ? MPOL_BIND : MPOL_PREFERRED, nodes,
-                NODES_MAX + 1) < 0)
-        log_warning("The interpreter's memory cannot be put on node %d: %s",
-                    (int)node, strerror(errno));
-}
-
 static void place(const struct host *host, const struct template_message *order)
 {
     if (order->pinned)
         bind_cpus(order);
-    if (order->node >= 0)
-        prefer_node(host, order->node);
+    /* The template may have preferred another node: also for none. */
+    memory_node_set(order->node,
+                    strcmp(host_text(host, "numa"), "strict") == 0);
 }
 
 static int load(struct host *host)

@@ -13,6 +13,7 @@
 #include "channel.h"
 #include "hooks.h"
 #include "interp.h"
+#include "nodes.h"
 #include "signals.h"
 
 #include "core/template.h"
@@ -121,9 +122,11 @@ static int on_hook(const struct host *host, const struct template_message *word)
 int template_run(struct host *host)
 {
     struct template_message order;
-    int code = preload(host);
-    int result;
+    int code, result;
 
+    if (nodes_split(host, &code))
+        return code;
+    code = preload(host);
     if (code) {
         channel_tell(host, TEMPLATE_FAILED, code);
         return code;

@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: MIT
 """Grows with each request, so that there is memory to look for."""
+import os
+
+loaded = bytearray(b"x") * (int(os.environ.get("MEMORY_START", "0")) << 20)
 kept = []
 
 

@@ -22,7 +22,8 @@ show() {
   for p in /proc/[0-9]*; do
     name=$(tr '\0' ' ' < $p/cmdline 2>/dev/null)
     case "$name" in
-      "gcorn: worker"*|"gcorn: interpreter"*) ;; *) continue;; esac
+      "gcorn: worker"*|"gcorn: interpreter"*|"gcorn: template"*) ;;
+      *) continue;; esac
     cpus=$(sed -n 's/^Cpus_allowed_list:\t//p' $p/status)
     echo "PROCESS $name|$cpus"
     cat $p/numa_maps
@@ -30,10 +31,11 @@ show() {
 gcorn-topo --json
 echo @@@
 %(before)s
-%(inside)s chroot /mnt /gcorn/workers/gcorn --python %(python)s \
+export MEMORY_START=%(start)s
+%(inside)s chroot /mnt /gcorn/workers/gcorn --python %(python)s -t 0 %(args)s \
   -b 127.0.0.1:8000 --chdir /app app:app > /tmp/log 2>&1 &
 server=$!
-for i in $(seq 100); do
+for i in $(seq 200); do
   wget -q -O /dev/null http://127.0.0.1:8000/ && break; sleep 0.2; done
 sleep 4
 show
@@ -46,6 +48,7 @@ sleep 1
 show
 echo @@@
 cat /tmp/log
+%(after)s
 kill $server; wait $server
 """
 
@@ -96,20 +99,37 @@ def private_pages(lines):
     return counts
 
 
+def arena_pages(lines):
+    """{node: pages of the arena}, in a worker process its own."""
+    counts = {}
+    for line in lines:
+        if "memfd:gcorn-arena" in line:
+            for node, count in re.findall(r" N(\d+)=(\d+)", line):
+                counts[int(node)] = counts.get(int(node), 0) + int(count)
+    return counts
+
+
+class Seen(tuple):
+    """(CPUs, {node: pages}), and the pages of arenas."""
+
+
 def parse_processes(text):
-    """{name: (CPUs, {node: pages})}"""
+    """{name: Seen}"""
     found = {}
     for part in text.split("PROCESS ")[1:]:
         title, *lines = part.splitlines()
         name, cpus = title.split("|")
-        found[name.strip()] = cpus, private_pages(lines)
+        seen = Seen((cpus, private_pages(lines)))
+        seen.arena = arena_pages(lines)
+        found[name.strip()] = seen
     return found
 
 
-def serve(image, profile, before="", inside=""):
+def serve(image, profile, before="", inside="", args="", start=0, after=""):
     """The plan, the processes before and after the load, the log."""
     file, python = image
-    payload = SERVE % {"python": python, "before": before, "inside": inside}
+    payload = SERVE % {"python": python, "before": before, "inside": inside,
+                       "args": args, "start": start, "after": after}
     _, output = guest.boot(profile, [TOPO], payload, image=file)
     plan, early, late, log = output.split("@@@\n")
     assert "PROCESS" in late, log
@@ -148,6 +168,12 @@ def assert_as_planned(plan, early, late):
     assert {cpus for cpus, _ in interpreters.values()} == set(node_of)
     assert {cpus for cpus, _ in workers.values()} == {
         str(max(place["pus"])) for place in places}
+    node_of_worker = {str(max(place["pus"])): place["memory_node"]
+                      for place in places}
+    for name, seen in workers.items():
+        node, pages = node_of_worker[seen[0]], seen.arena
+        assert sum(pages.values()) > 5, name
+        assert pages.get(node, 0) >= 0.95 * sum(pages.values()), (name, pages)
     for name, (cpus, after) in interpreters.items():
         grown = growth(early[name][1], after)
         assert sum(grown.values()) > 300, (name, grown)
@@ -172,3 +198,38 @@ def test_a_quota_means_no_binding(image):
     assert "Traceback" not in log
     assert len(of_kind(late, "interpreter")) == 2
     assert {cpus for cpus, _ in late.values()} == {"0-7"}
+
+
+def test_preloaded_pages_are_local(image):
+    """One template on each node: what its interpreters share is there."""
+    plan, _, late, log = serve(image, "2n8c", args="--preload", start=40)
+    assert "ERROR" not in log and "Traceback" not in log
+    templates = of_kind(late, "template")
+    assert sorted(re.findall(r"of node (\d)", " ".join(templates))) == [
+        "0", "1"]
+    node_of = {cpu_list(place["pus"]): place["memory_node"]
+               for place in plan["plan"]["placement"]}
+    interpreters = of_kind(late, "interpreter")
+    assert len(interpreters) == len(node_of)
+    for name, (cpus, pages) in interpreters.items():
+        # But for Python itself, which started before there were two.
+        assert pages.get(node_of[cpus], 0) > 0.8 * sum(pages.values()), (
+            name, pages)
+
+
+def test_autotune_within_limits(image):
+    """1.5 CPUs and 600 MB for an application of 100 MB (version 2)."""
+    before = ("echo '+cpu +memory' > /sys/fs/cgroup/cgroup.subtree_control\n"
+              "mkdir /sys/fs/cgroup/site\n"
+              "echo '150000 100000' > /sys/fs/cgroup/site/cpu.max\n"
+              "echo 600M > /sys/fs/cgroup/site/memory.max\n")
+    inside = ("sh -c 'echo $$ > /sys/fs/cgroup/site/cgroup.procs; exec \"$@\"'"
+              " -")
+    after = "sed 's/^/EVENT /' /sys/fs/cgroup/site/memory.events"
+    _, _, late, log = serve(image, "2n8c", before, inside, "--autotune", 100,
+                            after)
+    assert "plan       1 worker, bound by quota" in log
+    assert "one more would need: a CPU quota of 2 CPUs" in log
+    assert "600 MiB (limit of cgroup /site)" in log
+    assert len(of_kind(late, "interpreter")) == 1
+    assert "EVENT oom_kill 0" in log, log

@@ -21,6 +21,7 @@
 
 #include "core/settings.h"
 
+#define WORKERS 2
 #define SLOTS 64
 #define CHUNKS 256
 #define RESPONSE_MAX (1 << 20)
@@ -67,14 +68,22 @@ static void make_worker(struct board *board, uint32_t slot)
     atomic_store(&worker->state, BOARD_WORKER_SERVING);
 }
 
+/* Each worker on a memory node of its own. */
+static void spread(struct board *board)
+{
+    for (uint32_t i = 0; i < WORKERS; i++)
+        board_worker(board, i)->node = (int32_t)i;
+}
+
 static void make_board(struct play *play)
 {
     struct board *board;
 
-    assert_int_equal(board_new(&play->board, 1, SLOTS, CHUNKS), 0);
+    assert_int_equal(board_new(&play->board, WORKERS, SLOTS, CHUNKS), 0);
     board = play->board;
     board->board_fd = high(board->board_fd);
-    make_worker(board, 0);
+    for (uint32_t i = 0; i < WORKERS; i++)
+        make_worker(board, i);
     board->master_doorbell_fd = high(eventfd(0, 0));
     board->master_pid = getpid();
     board->error_log_fd =
@@ -97,10 +106,10 @@ static pid_t spawn(const char *host, const char *apps, int channel_fd)
     _exit(127);
 }
 
-static void give(struct play *play, enum template_op op, const int *fds,
-                 size_t count)
+static void give(struct play *play, enum template_op op, uint32_t slot,
+                 const int *fds, size_t count)
 {
-    struct template_message word = {.op = op};
+    struct template_message word = {.op = op, .slot = slot};
     char control[CMSG_SPACE(5 * sizeof(int))] = {0};
     struct iovec io = {&word, sizeof(word)};
     struct msghdr header = {.msg_iov = &io,
@@ -119,15 +128,18 @@ static void give(struct play *play, enum template_op op, const int *fds,
 static void give_files(struct play *play)
 {
     const struct board *board = play->board;
-    const struct board_worker *worker = board_worker(board, 0);
     const int common[] = {board->board_fd, board->master_doorbell_fd,
                           board->error_log_fd};
-    const int own[] = {worker->arena_fd, worker->doorbell_fd,
-                       worker->file_out_fd, worker->spool_memory_fd,
-                       worker->spool_file_fd};
 
-    give(play, TEMPLATE_BOARD, common, 3);
-    give(play, TEMPLATE_FILES, own, 5);
+    give(play, TEMPLATE_BOARD, 0, common, 3);
+    for (uint32_t i = 0; i < WORKERS; i++) {
+        const struct board_worker *worker = board_worker(board, i);
+        const int own[] = {worker->arena_fd, worker->doorbell_fd,
+                           worker->file_out_fd, worker->spool_memory_fd,
+                           worker->spool_file_fd};
+
+        give(play, TEMPLATE_FILES, i, own, 5);
+    }
 }
 
 static void tell(struct play *play, struct settings *settings,
@@ -166,7 +178,10 @@ static void talk(struct play *play, const char *python, const char *apps,
     settings_init(settings);
     assert_int_equal(settings_add(settings, "chdir", apps), 0);
     for (; list && *list; list += 2)
-        assert_int_equal(settings_add(settings, list[0], list[1]), 0);
+        if (strcmp(list[0], "play_nodes") == 0)
+            spread(play->board);
+        else
+            assert_int_equal(settings_add(settings, list[0], list[1]), 0);
     tell(play, settings, TEMPLATE_GO);
     /* A host that cannot even start says so instead. */
     if (recv(play->template_fd, settings, sizeof(*settings), MSG_PEEK) > 0 &&
@@ -193,16 +208,25 @@ void play_start(struct play *play, const char *host, const char *python,
     talk(play, python, apps, settings);
 }
 
+static void close_worker(const struct board_worker *worker)
+{
+    const int fds[] = {
+        worker->file_out_fd, worker->file_in_fd,    worker->doorbell_fd,
+        worker->arena_fd,    worker->spool_file_fd, worker->spool_memory_fd,
+    };
+
+    for (size_t i = 0; i < ARRAY_SIZE(fds); i++)
+        close(fds[i]);
+}
+
 static void close_descriptors(const struct play *play)
 {
     const struct board *board = play->board;
-    const struct board_worker *worker = board_worker(board, 0);
-    const int fds[] = {
-        worker->file_out_fd,       worker->file_in_fd,    worker->doorbell_fd,
-        worker->arena_fd,          worker->spool_file_fd, board->board_fd,
-        worker->spool_memory_fd,   board->error_log_fd,   play->template_fd,
-        board->master_doorbell_fd,
-    };
+    const int fds[] = {board->board_fd, board->error_log_fd, play->template_fd,
+                       board->master_doorbell_fd};
+
+    for (uint32_t i = 0; i < WORKERS; i++)
+        close_worker(board_worker(board, i));
 
     for (size_t i = 0; i < ARRAY_SIZE(fds); i++)
         close(fds[i]);

@@ -22,7 +22,8 @@ struct play {
     pid_t template_pid;
 };
 
-/* Settings are "name", "value" ... NULL on top of chdir and python. */
+/* Settings are "name", "value" ... NULL on top of chdir and python;
+ * "play_nodes" puts worker slot i on memory node i. */
 void play_start(struct play *play, const char *host, const char *python,
                 const char *apps, const char *const *settings);
 

@@ -329,6 +329,106 @@ static void test_preload(void **unused)
     play_stop(&play);
 }
 
+/* Whose child a template is, as /proc has it. */
+static pid_t parent_of(pid_t pid)
+{
+    char *text = read_file(pid, "stat");
+    const char *after = strrchr(text, ')');
+    long parent = strtol(after + 4, NULL, 10);
+
+    free(text);
+    return (pid_t)parent;
+}
+
+static pid_t template_of_node(const struct play *play, int node)
+{
+    char path[64], children[256] = "", wanted[32];
+    const char *at = children;
+    FILE *file;
+
+    snprintf(path, sizeof(path), "/proc/%d/task/%d/children",
+             (int)play->template_pid, (int)play->template_pid);
+    file = fopen(path, "r");
+    assert_non_null(file);
+    assert_non_null(fgets(children, sizeof(children), file));
+    fclose(file);
+    snprintf(wanted, sizeof(wanted), "of node %d", node);
+    for (;;) {
+        char *end;
+        pid_t pid = (pid_t)strtol(at, &end, 10);
+        char *title;
+        bool is_it;
+
+        if (end == at)
+            return 0;
+        at = end;
+        title = read_file(pid, "cmdline");
+        is_it = strstr(title, wanted) != NULL;
+        free(title);
+        if (is_it)
+            return pid;
+    }
+}
+
+/* Which template it was forked from, by what that one alone wrote. */
+static void test_a_template_for_each_node(void **unused)
+{
+    const char *settings[] = {"wsgi_app",   "hello:app", "preload_app", "true",
+                              "play_nodes", "yes",       NULL};
+    struct template_message order = {.op = TEMPLATE_FORK, .node = 1};
+    struct board_interp *second;
+    struct play play;
+    pid_t first;
+
+    (void)unused;
+    start(&play, settings);
+    assert_int_equal(play_hear(&play).op, TEMPLATE_READY);
+    assert_int_not_equal(template_of_node(&play, 0), 0);
+    assert_int_not_equal(template_of_node(&play, 1), 0);
+    /* Node -1 is anybody's. */
+    first = atomic_load(&play_interp(&play, 0)->pid);
+    assert_int_equal(parent_of(first), getpid());
+    play_await(&play, 0, BOARD_INTERP_SERVING);
+    assert_answers(&play, "/", "Hello, world!");
+
+    order.slot = BOARD_INTERPS_PER_WORKER;
+    second = board_interp(play.board, order.slot);
+    atomic_store(&second->state, BOARD_INTERP_STARTING);
+    play_order(&play, &order);
+    play_await(&play, order.slot, BOARD_INTERP_SERVING);
+    assert_int_equal(parent_of(atomic_load(&second->pid)), getpid());
+    /* The relay ends as the first of its templates does. */
+    kill(template_of_node(&play, 1), SIGKILL);
+    assert_true(WIFSIGNALED(play_wait(play.template_pid)));
+    play.template_pid = 0;
+    play_stop(&play);
+}
+
+static void test_templates_of_nodes_quit(void **unused)
+{
+    const char *settings[] = {"wsgi_app",   "hello:app", "preload_app", "true",
+                              "play_nodes", "yes",       NULL};
+    const char *broken[] = {"wsgi_app", "broken_import:app", "preload_app",
+                            "1",        "play_nodes",        "yes",
+                            NULL};
+    struct template_message quit = {.op = TEMPLATE_QUIT};
+    struct play play;
+
+    (void)unused;
+    start(&play, settings);
+    assert_int_equal(play_hear(&play).op, TEMPLATE_READY);
+    play_order(&play, &quit);
+    assert_gone_with(play.template_pid, 0);
+    play.template_pid = 0;
+    play_stop(&play);
+
+    start(&play, broken);
+    assert_int_equal(play_hear(&play).op, TEMPLATE_FAILED);
+    assert_gone_with(play.template_pid, 3);
+    play.template_pid = 0;
+    play_stop(&play);
+}
+
 static void test_max_requests(void **unused)
 {
     const char *settings[] = {"wsgi_app", "hello:app", "max_requests", "3",
@@ -558,6 +658,8 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_boot_failures),
         cmocka_unit_test(test_expressions),
         cmocka_unit_test(test_preload),
+        cmocka_unit_test(test_a_template_for_each_node),
+        cmocka_unit_test(test_templates_of_nodes_quit),
         cmocka_unit_test(test_max_requests),
         cmocka_unit_test(test_harmless_signals),
         cmocka_unit_test(test_sigterm_retires),

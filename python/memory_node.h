@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * memory_node - which memory node the next pages of this thread, and of what
+ * it forks, come from.
+ */
+#ifndef GCORN_PYTHON_MEMORY_NODE_H
+#define GCORN_PYTHON_MEMORY_NODE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/*
+ * @node is preferred, or with @strict the only one; -1: the kernel's default,
+ * the node it runs on. Logs when the kernel refuses, as in containers.
+ */
+void memory_node_set(int32_t node, bool strict);
+
+#endif
