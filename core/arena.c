@@ -99,6 +99,8 @@ int arena_map(struct arena *arena, int fd, uint32_t worker)
         munmap(base, (size_t)st.st_size);
         return -EINVAL;
     }
+    /* Advice: shared memory gets them where shmem_enabled says "advise". */
+    madvise(base, (size_t)st.st_size, MADV_HUGEPAGE);
     return 0;
 }
 

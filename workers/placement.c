@@ -3,6 +3,7 @@
 
 #include "core/board.h"
 #include "core/log.h"
+#include "huge_pages.h"
 #include "topology/bind.h"
 #include "topology/cgroup.h"
 #include "topology/host.h"
@@ -159,6 +160,8 @@ static void places_set(struct placement *placement)
         if (placement->plan->pin == PLAN_PIN_OFF) {
             place->worker_cpus = (struct cpus){0};
             place->interp_cpus = (struct cpus){0};
+            /* Where it runs next, nobody knows. */
+            place->memory_node = -1;
         }
     }
 }
@@ -363,6 +366,9 @@ void placement_log(const struct placement *placement, bool in_full)
         return;
     log_memory(plan);
     log_places(placement);
+    if (huge_pages_always())
+        log_info("Huge pages are given to all: interpreters go without, since "
+                 "each copied page would be one");
 }
 
 void placement_inherit(struct placement *placement)

@@ -3,6 +3,7 @@
 
 #include "core/log.h"
 #include "core/template.h"
+#include "huge_pages.h"
 #include "observer.h"
 #include "shared.h"
 #include "static_maps.h"
@@ -291,6 +292,7 @@ static _Noreturn void template_child(struct master *master, int socket,
     signals_reset();
     notify_forget();
     fcntl(socket, F_SETFD, 0);
+    huge_pages_avoid();
     die_with(parent);
     err = pyhost_exec(&master->host, socket);
     log_critical("Can't run %s: %s", master->host.program, strerror(-err));
