@@ -164,6 +164,7 @@ int bind_page_node(const void *address)
 /* "N3=1204" counts pages of node 3. */
 static void add_counts(char *line, int node, struct bind_pages *pages)
 {
+    bool own = strstr(line, " mapmax=") == NULL;
     char *p = line;
     uint64_t count;
     int at;
@@ -172,10 +173,9 @@ static void add_counts(char *line, int node, struct bind_pages *pages)
         p += 2;
         if (sscanf(p, "%d=%" SCNu64, &at, &count) != 2)
             continue;
-        if (at == node)
-            pages->local += count;
-        else
-            pages->elsewhere += count;
+        *(at == node ? &pages->local : &pages->elsewhere) += count;
+        if (own)
+            *(at == node ? &pages->own_local : &pages->own_elsewhere) += count;
     }
 }
 

@@ -21,6 +21,9 @@
 struct bind_pages {
     uint64_t local;
     uint64_t elsewhere;
+    /* Of those: in areas that no other process has pages of. */
+    uint64_t own_local;
+    uint64_t own_elsewhere;
 };
 
 /*

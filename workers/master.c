@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "master.h"
 
+#include "advice.h"
 #include "audit.h"
 #include "boot.h"
 #include "core/log.h"
@@ -13,6 +14,7 @@
 #include "shared.h"
 #include "static_maps.h"
 #include "stop.h"
+#include "verify.h"
 #include "worker_slot.h"
 
 #include <fcntl.h>
@@ -193,6 +195,8 @@ static void settle(struct master *master)
     notify_settle(master);
     if (master->ever_served)
         daemon_report(master->daemon, 0, "");
+    verify_settle(master);
+    advice_settle(master);
 }
 
 static int watch(struct master *master, int fd)

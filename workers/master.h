@@ -49,6 +49,7 @@ struct worker_slot {
     /* of the interpreters at home here */
     uint64_t interp_retry_ns;
     uint32_t interp_failures;
+    bool verified; /* verify.c: the process was looked at */
 };
 
 /* What the master knows of an interpreter beside its place on the board. */
@@ -67,6 +68,7 @@ struct interp {
     uint64_t memory_bytes;       /* at the last look; 0: not yet */
     uint64_t memory_first_bytes; /* when it began to serve */
     bool memory_alarmed;         /* the log knows that it is large */
+    bool verified;               /* verify.c: it was looked at */
 };
 
 /* A template process: the application's code as of one generation. */
@@ -158,6 +160,8 @@ struct master {
     bool templates_quit;
     uint32_t workers_told; /* to the hook nworkers_changed */
     bool board_given;      /* to the first template, which came before it */
+    uint64_t advice_ns;        /* when threads are spoken of again */
+    uint32_t threads_told;     /* in the log so far */
 };
 
 /*

@@ -63,6 +63,8 @@ static void settings_change(struct config *config, int listen_fd)
     config->accesslog = text_of("");
     config->pidfile = text_of("");
     config->autotune = text_of("");
+    config->admin_bind = text_of("");
+    config->control_socket_disable = true;
     config->protocol = text_of("http");
     config->proxy_protocol = text_of("off");
     if (strcmp(config->loglevel, "debug") != 0)

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "report.h"
 
+#include "advice.h"
+
 #include "core/health.h"
 
 #include <math.h>
@@ -427,5 +429,6 @@ json_t *report_status(const struct observer *observer)
     json_object_set_new(json, "workers", interps_json(observer));
     json_object_set_new(json, "connections", connections_json(observer));
     json_object_set_new(json, "listeners", listeners_json(observer));
+    advice_json(observer, json);
     return json;
 }

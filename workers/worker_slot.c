@@ -82,6 +82,7 @@ static void start(struct master *master, uint32_t slot)
         return;
     }
     mine->pid = pid;
+    mine->verified = false;
     mine->kill_ns = 0;
     atomic_store(&worker->pid, pid);
     atomic_fetch_add(&worker->starts, 1);

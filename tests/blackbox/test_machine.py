@@ -1,14 +1,18 @@
 # SPDX-License-Identifier: MIT
 """Cores: who gets which, and what several masters on one host do."""
 
+import json
 import os
+import pathlib
 import re
 import signal
 
 import pytest
 
+import client
 from client import wait_until
 from load import Load
+from server import free_port
 
 pytestmark = pytest.mark.gcorn
 CPUS = sorted(os.sched_getaffinity(0))
@@ -101,3 +105,51 @@ def test_what_is_too_large_from_the_start_is_not(start, release_command):
     server.wait_log("since it started: another would be as large")
     server.get("/grow?mb=5")
     assert server.get("/").body == pid
+
+
+def test_huge_pages_are_not_for_what_is_forked(start):
+    server = start("hello:app")
+    enabled = pathlib.Path("/sys/kernel/mm/transparent_hugepage/enabled")
+    always = enabled.exists() and "[always]" in enabled.read_text()
+    for process in server.hosts():
+        found = re.search(r"^THP_enabled:\s+(\d)", process.read("status"),
+                          re.M)
+        assert not found or found[1] == ("0" if always else "1")
+
+
+@pytest.mark.skipif(len(CPUS) < 2, reason="one CPU")
+def test_who_is_moved_is_missed(start):
+    """Affinity is read back some seconds after the start."""
+    server = start("hello:app", "-w", "1", "--pin", "core")
+    victim, = server.interpreters()
+    wait_until(lambda: os.sched_getaffinity(victim.pid) != set(CPUS),
+               what="the binding")
+    os.sched_setaffinity(victim.pid, CPUS)
+    server.wait_log(r"Worker \(pid:%d\) runs on CPU \S+, planned was \d" %
+                    victim.pid)
+
+
+# ---- threads
+
+@pytest.mark.release
+def test_waiting_requests_call_for_threads(start, release_command):
+    """The status says what was measured, and what follows from it."""
+    admin = "127.0.0.1:%d" % free_port()
+    server = start("probe:app", "-w", "1", "--admin-bind", admin,
+                   command=release_command)
+
+    def advice():
+        status = client.get(server.address_of(admin), "/status.json")
+        return json.loads(status.body)["threads_advice"]
+
+    assert advice()["threads_wanted"] is None
+    with Load(server, "/sleep?s=0.002", 2) as load:
+        load.more(1100)
+    load.all_good()
+    found = wait_until(lambda: advice()["threads_wanted"] and advice(),
+                       what="a recommendation")
+    assert found["requests"] >= 1000 and found["threads"] == 1
+    assert found["service_us"] >= 2000 > found["cpu_us"]
+    assert found["threads_wanted"] > 1
+    assert "--threads %d would keep a worker busy (now 1)" % (
+        found["threads_wanted"]) in found["text"]
