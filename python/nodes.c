@@ -133,8 +133,7 @@ static void pass_order(struct relay *relay)
 
 static void tell(const struct relay *relay, const struct template_message *what)
 {
-    if (send(relay->host->channel_fd, what, sizeof(*what),
-             MSG_NOSIGNAL) < 0)
+    if (send(relay->host->channel_fd, what, sizeof(*what), MSG_NOSIGNAL) < 0)
         log_debug("The master does not hear: %s", strerror(errno));
 }
 
@@ -218,8 +217,7 @@ static void wait_and_pass(struct relay *relay)
 
     fds[0] = (struct pollfd){.fd = relay->signal_fd, .events = POLLIN};
     fds[1] = (struct pollfd){
-        .fd = relay->leaving ? -1 : relay->host->channel_fd,
-        .events = POLLIN};
+        .fd = relay->leaving ? -1 : relay->host->channel_fd, .events = POLLIN};
     for (uint32_t i = 0; i < relay->count; i++)
         fds[i + 2] = (struct pollfd){.fd = relay->nodes[i].fd,
                                      .events = POLLIN};

@@ -160,8 +160,8 @@ struct master {
     bool templates_quit;
     uint32_t workers_told; /* to the hook nworkers_changed */
     bool board_given;      /* to the first template, which came before it */
-    uint64_t advice_ns;        /* when threads are spoken of again */
-    uint32_t threads_told;     /* in the log so far */
+    uint64_t advice_ns;    /* when threads are spoken of again */
+    uint32_t threads_told; /* in the log so far */
 };
 
 /*
