@@ -387,8 +387,8 @@ static void test_a_template_for_each_node(void **unused)
     assert_int_not_equal(template_of_node(&play, 1), 0);
     /* Node -1 is anybody's. */
     first = atomic_load(&play_interp(&play, 0)->pid);
-    assert_int_equal(parent_of(first), getpid());
     play_await(&play, 0, BOARD_INTERP_SERVING);
+    assert_int_equal(parent_of(first), getpid());
     assert_answers(&play, "/", "Hello, world!");
 
     order.slot = BOARD_INTERPS_PER_WORKER;
