@@ -106,11 +106,15 @@ int arena_map(struct arena *arena, int fd, uint32_t worker)
 
 static bool chunk_take(struct arena *arena, uint32_t chunk, uint32_t slot)
 {
+    _Atomic uint16_t *owner = &arena->header->owner[chunk];
     uint16_t nobody = 0;
 
+    /* Searches pass by many that are taken: only look at those. */
+    if (atomic_load_explicit(owner, memory_order_relaxed) != nobody)
+        return false;
     return atomic_compare_exchange_strong_explicit(
-        &arena->header->owner[chunk], &nobody, (uint16_t)(slot + 1),
-        memory_order_acquire, memory_order_relaxed);
+        owner, &nobody, (uint16_t)(slot + 1), memory_order_acquire,
+        memory_order_relaxed);
 }
 
 int32_t arena_chunk_get(struct arena *arena, uint32_t slot)
@@ -197,13 +201,29 @@ void arena_chunk_put(struct arena *arena, uint32_t slot, uint32_t chunk)
         wake_chunk_waiters(header);
 }
 
+/* Whether one of the four owners from this chunk on may be the one. */
+static bool four_have(const struct arena *arena, uint32_t chunk, uint16_t owner)
+{
+    static const uint64_t ones = 0x0001000100010001;
+    const _Atomic uint64_t *four =
+        (const _Atomic uint64_t *)(uintptr_t)&arena->header->owner[chunk];
+    uint64_t differ = atomic_load_explicit(four, memory_order_relaxed) ^
+                      ones * owner;
+
+    return (differ - ones) & ~differ & ones << 15;
+}
+
 void arena_chunk_put_all(struct arena *arena, uint32_t slot)
 {
     uint32_t chunk;
 
     arena_chunk_put(arena, slot, slot);
-    for (chunk = arena->slots; chunk < arena->chunks; chunk++)
-        arena_chunk_put(arena, slot, chunk);
+    for (chunk = arena->slots; chunk < arena->chunks; chunk += 4) {
+        if (likely(!four_have(arena, chunk, (uint16_t)(slot + 1))))
+            continue;
+        for (uint32_t i = 0; i < 4; i++)
+            arena_chunk_put(arena, slot, chunk + i);
+    }
 }
 
 void arena_chunk_wait(struct arena *arena, uint32_t timeout_ms)

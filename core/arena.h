@@ -42,7 +42,7 @@ struct arena_header {
     /* W: worker */
     cache_aligned _Atomic uint32_t slots_used; /* those from here on never */
     struct stats stats;
-    _Atomic uint16_t owner[ARENA_CHUNKS_MAX];
+    cache_aligned _Atomic uint16_t owner[ARENA_CHUNKS_MAX];
 };
 
 /* One process's view of an arena. */

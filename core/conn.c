@@ -24,9 +24,24 @@
 #define HUGE_BYTES ((2U << 20) + (128U << 10))
 #define CONNECTIONS_MAX (1U << 20) /* the token has 24 bits for the slot */
 
+/*
+ * Where a large body is received: into its place in the exchange, which is
+ * kept until nothing is in flight any more. An interpreter that waits for its
+ * body may let go of the exchange earlier, so then into a block.
+ */
+static struct iovec into_room(struct conn_set *set, const struct conn *c)
+{
+    struct iovec room = {c->into.at, c->into.size};
+
+    if (!c->into.at && !(c->flags & CONN_EXPECT))
+        room.iov_base = exchange_body_room(set->table, c->x, &room.iov_len);
+    return room;
+}
+
 void conn_receive(struct conn_set *set, struct conn *c)
 {
     uint64_t most = UINT64_MAX;
+    struct iovec room;
 
     if (c->inflight & CONN_IN_RECEIVE || c->flags & (CONN_EOF | CONN_PAUSED) ||
         c->state == CONN_CLOSING)
@@ -36,16 +51,19 @@ void conn_receive(struct conn_set *set, struct conn *c)
         ring_recv(set->ring, c->fd, conn_token(c, CONN_OP_RECV));
         return;
     }
-    if (!c->into.at)
+    room = into_room(set, c);
+    if (!room.iov_base) {
         conn_block_get(set, &c->into, LARGE_BYTES, true);
-    if (!c->into.at) {
+        room = into_room(set, c);
+    }
+    if (!room.iov_base) {
         conn_close(set, c);
         return;
     }
     if (!(c->x->request.flags & HTTP_CHUNKED))
         most = conn_job(set, c->x)->body_left;
     c->inflight |= CONN_IN(CONN_OP_INTO);
-    ring_recv_into(set->ring, c->fd, c->into.at, min_u64(c->into.size, most),
+    ring_recv_into(set->ring, c->fd, room.iov_base, min_u64(room.iov_len, most),
                    conn_token(c, CONN_OP_INTO));
 }
 
@@ -201,8 +219,17 @@ static void on_recv(struct conn_set *set, struct conn *c,
 
 static void on_into(struct conn_set *set, struct conn *c, int result)
 {
+    struct iovec room;
+
     c->inflight &= (uint8_t)~CONN_IN(CONN_OP_INTO);
-    on_received(set, c, result, c->into.at);
+    if (c->state == CONN_BODY && result > 0) {
+        room = into_room(set, c);
+        if (!room.iov_base || (size_t)result > room.iov_len)
+            conn_close(set, c); /* somebody wrote over the shared memory */
+        on_received(set, c, result, room.iov_base);
+    } else {
+        on_received(set, c, result, c->into.at);
+    }
     if (c->state != CONN_BODY)
         conn_block_put(set, &c->into);
     conn_receive(set, c);

@@ -68,6 +68,17 @@ static int64_t read_chunks(const struct arena *arena, const struct exchange *x,
     return (int64_t)len;
 }
 
+static int64_t read_run(const struct arena *arena, const struct exchange *x,
+                        uint64_t off, char *to, size_t len)
+{
+    const char *run = run_at(arena, x->body_chunk[0], off + len);
+
+    if (!run)
+        return -EBADMSG;
+    memcpy(to, run + off, len);
+    return (int64_t)len;
+}
+
 static int64_t read_spool(int fd, uint64_t off, char *to, size_t len)
 {
     size_t done = 0;
@@ -103,6 +114,8 @@ int64_t exchange_body_read(const struct arena *arena, const struct exchange *x,
         return read_inline(x, off, to, len);
     case EXCHANGE_BODY_CHUNKED:
         return read_chunks(arena, x, off, to, len);
+    case EXCHANGE_BODY_RUN:
+        return read_run(arena, x, off, to, len);
     case EXCHANGE_BODY_MEMORY:
         off += exchange_slot(arena, x) * EXCHANGE_SPOOL_MEMORY_BYTES;
         return read_spool(arena->spool_memory_fd, off, to, len);

@@ -33,6 +33,7 @@
 #define EXCHANGE_HEAD_CHUNKS 4
 /* Above these the body goes to the spool memfd, then to the spool file. */
 #define EXCHANGE_CHUNK_BODY_BYTES (EXCHANGE_BODY_CHUNKS * ARENA_CHUNK_BYTES)
+#define EXCHANGE_RUN_BODY_BYTES (16 * ARENA_CHUNK_BYTES) /* length known */
 #define EXCHANGE_SPOOL_MEMORY_BYTES (1ULL << 20)
 /* Each slot has its own stretch of the two spools, at slot * this. */
 #define EXCHANGE_SPOOL_FILE_BYTES (1ULL << 33)
@@ -50,6 +51,7 @@ enum exchange_body {
     EXCHANGE_BODY_NONE,
     EXCHANGE_BODY_INLINE,  /* behind the head in inline_bytes */
     EXCHANGE_BODY_CHUNKED, /* in body_chunk[], all full but the last */
+    EXCHANGE_BODY_RUN,     /* in chunks from body_chunk[0] on */
     EXCHANGE_BODY_MEMORY,  /* in the spool memfd */
     EXCHANGE_BODY_FILE,    /* in the spool file */
 };

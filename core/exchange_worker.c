@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 #include "exchange_worker.h"
 
-#include <fcntl.h>
+#include "exchange_body.h"
+
 #include <linux/futex.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#define COPY_BYTES 65536
 #define SERVICE_WEIGHT 16
 
 static void futex_wake(_Atomic uint32_t *word)
@@ -73,24 +73,6 @@ static void use_set(struct exchange_table *table, const struct exchange *x,
     table->slot_use[slot_of(table, x)] = (uint8_t)use;
 }
 
-/* The spools are sparse; what a slot wrote is given back to the machine. */
-static void spool_punch(struct exchange_table *table, struct exchange *x)
-{
-    uint64_t stride = EXCHANGE_SPOOL_MEMORY_BYTES;
-    uint64_t bytes = x->out_spooled ? UINT64_MAX : x->body_bytes;
-    int fd = table->arena.spool_memory_fd;
-
-    if (x->body_kind == EXCHANGE_BODY_FILE || x->out_spooled) {
-        stride = EXCHANGE_SPOOL_FILE_BYTES;
-        fd = table->arena.spool_file_fd;
-    } else if (x->body_kind != EXCHANGE_BODY_MEMORY) {
-        return;
-    }
-    fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
-              (off_t)(slot_of(table, x) * stride),
-              (off_t)min_u64(bytes, stride));
-}
-
 static void chunks_drop(struct exchange_table *table, struct exchange *x)
 {
     uint32_t slot = slot_of(table, x);
@@ -110,7 +92,7 @@ void exchange_free(struct exchange_table *table, struct exchange *x)
     if (finished > started)
         table->service_ns += (finished - started) / SERVICE_WEIGHT -
                              table->service_ns / SERVICE_WEIGHT;
-    spool_punch(table, x);
+    exchange_body_drop(table, x);
     chunks_drop(table, x);
     use_set(table, x, SLOT_IDLE);
     word_set(x, EXCHANGE_FREE, exchange_word_sequence(word_of(x)) + 1);
@@ -174,7 +156,8 @@ int exchange_table_init(struct exchange_table *table, struct board *board,
     table->arena.spool_file_fd = worker->spool_file_fd;
     table->free_slots = calloc(table->arena.slots, sizeof(uint16_t));
     table->slot_use = calloc(table->arena.slots, sizeof(uint8_t));
-    if (!table->free_slots || !table->slot_use) {
+    table->body_run = calloc(table->arena.slots, sizeof(uint8_t));
+    if (!table->free_slots || !table->slot_use || !table->body_run) {
         exchange_table_done(table);
         return -ENOMEM;
     }
@@ -192,8 +175,10 @@ void exchange_table_done(struct exchange_table *table)
 {
     free(table->free_slots);
     free(table->slot_use);
+    free(table->body_run);
     table->free_slots = NULL;
     table->slot_use = NULL;
+    table->body_run = NULL;
 }
 
 struct exchange *exchange_new(struct exchange_table *table)
@@ -227,20 +212,6 @@ struct exchange *exchange_new(struct exchange_table *table)
     return x;
 }
 
-static int32_t run_for(struct exchange_table *table, struct exchange *x,
-                       uint64_t bytes)
-{
-    uint64_t count = (bytes + ARENA_CHUNK_BYTES - 1) / ARENA_CHUNK_BYTES;
-    int32_t run;
-
-    if (count > EXCHANGE_HEAD_CHUNKS * 16)
-        return -ENOBUFS;
-    run = arena_run_get(&table->arena, slot_of(table, x), (uint32_t)count);
-    if (run >= 0)
-        atomic_fetch_add_explicit(&x->extra_chunks, 1, memory_order_relaxed);
-    return run;
-}
-
 char *exchange_head_room(struct exchange_table *table, struct exchange *x,
                          size_t len)
 {
@@ -250,7 +221,7 @@ char *exchange_head_room(struct exchange_table *table, struct exchange *x,
         x->head_chunk = UINT32_MAX;
         return x->inline_bytes;
     }
-    run = run_for(table, x, len);
+    run = exchange_run_get(table, x, len);
     if (run < 0)
         return NULL;
     x->head_chunk = (uint32_t)run;
@@ -266,154 +237,13 @@ struct http_field *exchange_fields_room(struct exchange_table *table,
         x->fields_chunk = UINT32_MAX;
         return x->fields;
     }
-    run = run_for(table, x, (uint64_t)count * sizeof(struct http_field));
+    run = exchange_run_get(table, x,
+                           (uint64_t)count * sizeof(struct http_field));
     if (run < 0)
         return NULL;
     x->fields_chunk = (uint32_t)run;
     return (struct http_field *)(void *)arena_chunk(&table->arena,
                                                     (uint32_t)run);
-}
-
-static size_t inline_base(const struct exchange *x)
-{
-    return x->head_chunk == UINT32_MAX ? x->request.head_len : 0;
-}
-
-static enum exchange_body body_place(const struct exchange *x, uint64_t bytes)
-{
-    if (inline_base(x) + bytes <= sizeof(x->inline_bytes))
-        return EXCHANGE_BODY_INLINE;
-    if (bytes <= EXCHANGE_CHUNK_BODY_BYTES)
-        return EXCHANGE_BODY_CHUNKED;
-    return bytes <= EXCHANGE_SPOOL_MEMORY_BYTES ? EXCHANGE_BODY_MEMORY
-                                                : EXCHANGE_BODY_FILE;
-}
-
-static int write_spool(int fd, uint64_t off, struct bytes data)
-{
-    while (data.n > 0) {
-        ssize_t n = pwrite(fd, data.p, data.n, (off_t)off);
-
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n < 0)
-            return -errno;
-        data.p += n;
-        data.n -= (size_t)n;
-        off += (size_t)n;
-    }
-    return 0;
-}
-
-static int write_chunks(struct exchange_table *table, struct exchange *x,
-                        uint64_t off, struct bytes data)
-{
-    while (data.n > 0) {
-        uint32_t index = (uint32_t)(off / ARENA_CHUNK_BYTES);
-        size_t in = off % ARENA_CHUNK_BYTES;
-        size_t n = min_u64(data.n, ARENA_CHUNK_BYTES - in);
-        char *to;
-
-        if (index >= EXCHANGE_BODY_CHUNKS)
-            return -EBADMSG;
-        if (in == 0) {
-            int32_t chunk = run_for(table, x, 1);
-
-            if (chunk < 0)
-                return chunk;
-            x->body_chunk[index] = (uint32_t)chunk;
-        }
-        to = arena_chunk(&table->arena, x->body_chunk[index]);
-        if (!to)
-            return -EBADMSG;
-        memcpy(to + in, data.p, n);
-        data.p += n;
-        data.n -= n;
-        off += n;
-    }
-    return 0;
-}
-
-static int write_inline(struct exchange *x, uint64_t off, struct bytes data)
-{
-    size_t at = inline_base(x) + off;
-
-    if (at > sizeof(x->inline_bytes) || data.n > sizeof(x->inline_bytes) - at)
-        return -EBADMSG;
-    memcpy(x->inline_bytes + at, data.p, data.n);
-    return 0;
-}
-
-static int body_write(struct exchange_table *table, struct exchange *x,
-                      enum exchange_body place, uint64_t off, struct bytes data)
-{
-    switch (place) {
-    case EXCHANGE_BODY_NONE:
-        return 0;
-    case EXCHANGE_BODY_INLINE:
-        return write_inline(x, off, data);
-    case EXCHANGE_BODY_CHUNKED:
-        return write_chunks(table, x, off, data);
-    case EXCHANGE_BODY_MEMORY:
-        off += slot_of(table, x) * EXCHANGE_SPOOL_MEMORY_BYTES;
-        return write_spool(table->arena.spool_memory_fd, off, data);
-    case EXCHANGE_BODY_FILE:
-        off += slot_of(table, x) * EXCHANGE_SPOOL_FILE_BYTES;
-        return write_spool(table->arena.spool_file_fd, off, data);
-    }
-    return -EINVAL;
-}
-
-/* Copies what is there to a roomier place. */
-static int body_move(struct exchange_table *table, struct exchange *x,
-                     enum exchange_body place)
-{
-    char buffer[COPY_BYTES];
-    uint64_t bytes = x->body_bytes;
-    uint64_t off = 0;
-
-    while (off < bytes) {
-        int64_t n = exchange_body_read(&table->arena, x, off, buffer,
-                                       sizeof(buffer));
-        int error;
-
-        if (n <= 0)
-            return n < 0 ? (int)n : -EIO;
-        error = body_write(table, x, place, off,
-                           (struct bytes){buffer, (size_t)n});
-        if (error)
-            return error;
-        off += (uint64_t)n;
-    }
-    spool_punch(table, x);
-    x->body_kind = place;
-    return 0;
-}
-
-int exchange_body_append(struct exchange_table *table, struct exchange *x,
-                         struct bytes data, uint64_t expected)
-{
-    uint64_t before = x->body_bytes;
-    uint64_t after = before + data.n;
-    enum exchange_body place = body_place(x, max_u64(after, expected));
-    int error = 0;
-
-    if (before > EXCHANGE_SPOOL_FILE_BYTES || after > EXCHANGE_SPOOL_FILE_BYTES)
-        return -EFBIG;
-    if (data.n == 0)
-        return 0;
-    if (x->body_kind < place)
-        error = body_move(table, x, place);
-    if (!error)
-        error = body_write(table, x, place, before, data);
-    if (error == -ENOBUFS) { /* no chunks: the next place needs none */
-        error = body_move(table, x, EXCHANGE_BODY_MEMORY);
-        if (!error)
-            error = body_write(table, x, EXCHANGE_BODY_MEMORY, before, data);
-    }
-    if (!error)
-        x->body_bytes = after;
-    return error;
 }
 
 void exchange_ready(struct exchange_table *table, struct exchange *x)

@@ -24,6 +24,8 @@ struct exchange_table {
     uint32_t waiting;       /* requests, as exchange_wake() last saw */
     uint16_t *free_slots;   /* a stack, lowest slots on top at first */
     uint8_t *slot_use;      /* of each slot, private */
+    uint8_t *body_run;      /* of each slot: chunks of its body's run */
+    uint32_t run_chunks;    /* all of these */
 };
 
 /*
@@ -54,6 +56,13 @@ struct http_field *exchange_fields_room(struct exchange_table *table,
  */
 int exchange_body_append(struct exchange_table *table, struct exchange *x,
                          struct bytes data, uint64_t expected);
+
+/*
+ * The place of the body's next bytes, and how many fit, or NULL when it is
+ * not in memory as one run. Received there, they are appended without a copy.
+ */
+char *exchange_body_room(const struct exchange_table *table,
+                         const struct exchange *x, size_t *ret_room);
 
 /* READING -> READY: interpreters may take it. Wakes nobody yet. */
 void exchange_ready(struct exchange_table *table, struct exchange *x);

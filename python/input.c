@@ -4,7 +4,7 @@
 /* Lines are looked for in windows of this size. */
 #define WINDOW_BYTES 65536
 /* Copies up to this size keep the GIL: giving it up costs more. */
-#define QUICK_BYTES 65536
+#define QUICK_BYTES EXCHANGE_RUN_BODY_BYTES
 
 struct input {
     PyObject_HEAD struct exchange_writer *writer; /* NULL after the request */
@@ -52,7 +52,7 @@ static PyObject *read_bytes(struct input *self, uint64_t n)
         return give(&bytes);
     arena = self->writer->arena;
     x = self->writer->x;
-    if (n <= QUICK_BYTES && x->body_kind <= EXCHANGE_BODY_CHUNKED) {
+    if (n <= QUICK_BYTES && x->body_kind <= EXCHANGE_BODY_RUN) {
         got = exchange_body_read(arena, x, self->pos, PyBytes_AS_STRING(bytes),
                                  n);
     } else {

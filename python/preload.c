@@ -50,6 +50,7 @@ static int host_as_main(int argc, char **argv, char **envp)
     return variable_restore() < 0 ? 1 : host_main(argc, argv);
 }
 
+/* NOLINTNEXTLINE(readability-function-size): its arguments are the C library's */
 __attribute__((visibility("default"))) int __libc_start_main(
     main_fn *main, int argc, char **argv, void (*init)(void),
     void (*fini)(void), void (*unload)(void), void *stack)

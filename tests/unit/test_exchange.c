@@ -236,6 +236,70 @@ static void bodies_move_to_where_there_is_room(void **state)
     stage_leave(&stage);
 }
 
+/* A body of known length lies in one run, where it can be received. */
+static void a_body_is_received_where_it_stays(void **state)
+{
+    struct stage stage = stage_new();
+    struct exchange *x = request(&stage, "head");
+    uint64_t size = 100000;
+    char got[1000];
+    size_t room;
+    char *place;
+
+    (void)state;
+    assert_null(exchange_body_room(&stage.table, x, &room));
+    assert_int_equal(
+        exchange_body_append(&stage.table, x, BYTES("first"), size), 0);
+    assert_int_equal(x->body_kind, EXCHANGE_BODY_RUN);
+    assert_int_equal(stage.table.run_chunks, 7);
+    while (x->body_bytes < size) {
+        size_t n = min_u64(9999, size - x->body_bytes);
+
+        place = exchange_body_room(&stage.table, x, &room);
+        assert_non_null(place);
+        assert_true(room >= n);
+        for (size_t i = 0; i < n; i++)
+            place[i] = pattern(x->body_bytes + i);
+        assert_int_equal(exchange_body_append(&stage.table, x,
+                                              (struct bytes){place, n}, size),
+                         0);
+    }
+    assert_int_equal(exchange_body_read(stage.site.arenas, x, 0, got, 5), 5);
+    assert_memory_equal(got, "first", 5);
+    for (uint64_t off = 5; off < size; off += sizeof(got)) {
+        int64_t n = exchange_body_read(stage.site.arenas, x, off, got,
+                                       sizeof(got));
+
+        assert_int_equal(n, min_u64(sizeof(got), size - off));
+        for (int64_t i = 0; i < n; i++)
+            assert_int_equal(got[i], pattern(off + (uint64_t)i));
+    }
+    exchange_free(&stage.table, x);
+    assert_int_equal(stage.table.run_chunks, 0);
+    stage_leave(&stage);
+}
+
+/* Bodies that take their time leave most of the chunks to responses. */
+static void bodies_do_not_take_all_chunks(void **state)
+{
+    struct stage stage = stage_new();
+    struct exchange *x[SLOTS];
+    uint32_t runs = 0;
+
+    (void)state;
+    for (uint32_t i = 0; i < SLOTS; i++) {
+        x[i] = request(&stage, "head");
+        assert_int_equal(
+            exchange_body_append(&stage.table, x[i], BYTES("slow"), 250000), 0);
+        runs += x[i]->body_kind == EXCHANGE_BODY_RUN;
+    }
+    assert_int_equal(runs, 2);
+    assert_true(stage.table.run_chunks <= (CHUNKS - SLOTS) / 4);
+    for (uint32_t i = 0; i < SLOTS; i++)
+        exchange_free(&stage.table, x[i]);
+    stage_leave(&stage);
+}
+
 static void the_window_is_bounded(void **state)
 {
     struct stage stage = stage_new();
@@ -579,6 +643,8 @@ int main(void)
         cmocka_unit_test(the_worker_rests_while_a_queue_is_worked_off),
         cmocka_unit_test(a_dozing_worker_is_left_alone),
         cmocka_unit_test(bodies_move_to_where_there_is_room),
+        cmocka_unit_test(a_body_is_received_where_it_stays),
+        cmocka_unit_test(bodies_do_not_take_all_chunks),
         cmocka_unit_test(the_window_is_bounded),
         cmocka_unit_test(a_cancelled_request_is_freed_when_let_go),
         cmocka_unit_test(nonsense_in_parts_is_found),
