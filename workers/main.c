@@ -6,6 +6,7 @@
 #include "config.h"
 #include "config_machine.h"
 #include "master.h"
+#include "migrate.h"
 #include "title.h"
 
 #include <fcntl.h>
@@ -111,6 +112,8 @@ int main(int argc, char **argv)
     struct config_input input = {.argc = 0};
 
     streams_open();
+    if (migrate_main(argc, argv, &code))
+        return code;
     if (argc > 1 &&
         (strcmp(argv[1], "ctl") == 0 || strcmp(argv[1], "reload") == 0))
         return run_ctl(argv);
