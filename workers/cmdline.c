@@ -13,6 +13,7 @@ struct parser {
     char **argv;
     int at;          /* the next word */
     uint32_t words;  /* arguments that are no flags, so far */
+    int last_word;   /* where the last of them was */
     bool flags_over; /* "--" was seen */
 };
 
@@ -180,9 +181,15 @@ static int flag_take(struct parser *parser, const char *word)
                       parser->error);
 }
 
+/* argparse takes all words of one row, and Gunicorn the first of them. */
 static int word_take(struct parser *parser, const char *word)
 {
-    if (parser->words++ > 0)
+    bool in_row = parser->last_word == parser->at - 1;
+
+    parser->last_word = parser->at;
+    if (parser->words++ > 0 && in_row)
+        return 0;
+    if (parser->words > 1)
         return config_fail(parser->error, 2, "unrecognized arguments: %s",
                            word);
     if (parser->source == CONFIG_FROM_CMD_ARGS)
@@ -194,7 +201,7 @@ static int word_take(struct parser *parser, const char *word)
 int cmdline_parse(struct config *config, int argc, char **argv,
                   enum config_source source, struct config_error *error)
 {
-    struct parser parser = {config, error, source, argc, argv, 1, 0, false};
+    struct parser parser = {config, error, source, argc, argv, 1, 0, -1, false};
     int err = 0;
 
     while (parser.at < argc && err == 0) {

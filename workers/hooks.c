@@ -97,8 +97,13 @@ void hooks_child_exit(const struct master *master, uint32_t generation,
          (struct template_message){.pid = pid, .node = -1});
 }
 
+/* As Gunicorn, which says the number on each reload. */
 void hooks_on_reload(const struct master *master)
 {
+    tell(master, &master->trial, TEMPLATE_NWORKERS_CHANGED,
+         (struct template_message){.age = master->wanted,
+                                   .before = (int32_t)master->workers_told,
+                                   .node = -1});
     tell_plainly(master, &master->trial, TEMPLATE_ON_RELOAD);
 }
 

@@ -230,7 +230,7 @@ static void usage_errors_exit_2(void **state)
     (void)state;
     FAIL(2, "unrecognized arguments: --nope", "--nope");
     FAIL(2, "unrecognized arguments: -Z", "-Z");
-    FAIL(2, "unrecognized arguments: two", "one", "two");
+    FAIL(2, "unrecognized arguments: two", "one", "--preload", "two");
     FAIL(2, "argument -w/--workers: invalid int value: 'x'", "-w", "x");
     FAIL(2, "argument -w/--workers: invalid int value: '4x'", "-w", "4x");
     FAIL(2, "argument -w/--workers: invalid int value: ''", "-w", "");
