@@ -233,8 +233,10 @@ void conn_body_failed(struct conn_set *set, struct conn *c)
 {
     if (c->flags & CONN_EXPECT)
         conn_body_give_up(set, c);
-    else if (c->flags & CONN_EOF || c->inflight & CONN_IN(CONN_OP_INTO))
+    else if (c->inflight & CONN_IN(CONN_OP_INTO))
         conn_close(set, c);
+    else if (c->flags & CONN_EOF) /* it may only have closed its half */
+        conn_refuse(set, c, HTTP_ERROR_BODY_SHORT, NULL);
     else
         conn_answer(set, c, 408, "");
 }

@@ -90,6 +90,7 @@ enum http_name {
     X(CHUNK_END, 400, "Missing chunk terminator")                              \
     X(TRAILER, 400, "Invalid trailer")                                         \
     X(TRAILER_LIMIT, 431, "Limit of trailer size exceeded")                    \
+    X(BODY_SHORT, 400, "Request body ended too early")                         \
     X(BODY_LIMIT, 413, "Request body is too large")                            \
     X(SCHEME, 400, "Contradictory scheme headers")                             \
     X(CLIENT, 400, "Contradictory Forwarded and X-Forwarded-For")              \

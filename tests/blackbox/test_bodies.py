@@ -182,3 +182,19 @@ def test_spools_leave_no_descriptors_behind(probe):
     after = descriptors()
     for pid in before.keys() & after.keys():
         assert after[pid] <= before[pid] + 2
+
+
+@pytest.mark.gcorn
+@pytest.mark.parametrize("head, part", [
+    ([("Content-Length", "10")], b"half"),
+    ([("Transfer-Encoding", "chunked")], b"5\r\nhal"),
+    ([("Transfer-Encoding", "chunked")], b"5\r\nwhole\r\n0\r\n")])
+def test_half_closed_in_the_body(probe, head, part):
+    """It may still read: it is told, and the application not asked."""
+    with probe.connect() as connection:
+        connection.send(request_bytes("/sha256", "POST", headers=head) + part)
+        connection.finish()
+        response = connection.response()
+        assert response.status == 400
+        assert "Request body ended too early" in response.text
+        connection.ends()

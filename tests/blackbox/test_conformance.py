@@ -16,19 +16,34 @@ KIT = pathlib.Path(os.environ.get("GCORN_CONFORMANCE")
                    or ROOT.parent / "shared" / "conformance")
 
 
-@pytest.fixture(scope="module")
-def results(tmp_path_factory):
+# One call at a time: cases that make the application sleep would wait for
+# each other.
+KINDS = {
+    "gthread": (["--threads", "8"], []),
+    "sync": (["-k", "sync"], ["--jobs", "1"]),
+}
+
+
+@pytest.fixture(scope="module", params=[
+    (io, kind) for io in (("uring", "epoll") if is_gcorn() else (None,))
+    for kind in KINDS], ids=lambda param: "%s-%s" % param)
+def results(request, tmp_path_factory):
     from server import Server
     if not (KIT / "run.py").exists():
         pytest.skip("NOT RUN: no conformance kit at %s" % KIT)
+    io, kind = request.param
     directory = tmp_path_factory.mktemp("conformance")
     report = directory / "report.json"
-    with Server("echo_app:app", "-w", "1", "--threads", "8",
-                *(["--proxy-protocol", "auto"] if is_gcorn() else []),
+    arguments, options = KINDS[kind]
+    if is_gcorn():
+        arguments = [*arguments, "--io", io, "--proxy-protocol", "auto"]
+        options = [*options, "--strict"]
+    with Server("echo_app:app", "-w", "1", *arguments,
                 directory=directory, chdir=KIT) as server:
         done = subprocess.run(
             [sys.executable, KIT / "run.py", "--host", "127.0.0.1", "--port",
-             str(server.address[1]), "--json", report, "--budget", "150"],
+             str(server.address[1]), "--json", report, "--budget", "150",
+             *options],
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
             timeout=170)
     print(done.stdout[-20000:])
