@@ -119,6 +119,15 @@ def sha256(environ, start, query):
                            "pid": os.getpid()})
 
 
+def count(environ, start, query):
+    size = 0
+    while True:
+        piece = environ["wsgi.input"].read(1 << 20)
+        if not piece:
+            return as_json(start, size)
+        size += len(piece)
+
+
 def echo(environ, start, query):
     body = environ["wsgi.input"].read()
     start("200 OK", [("Content-Type", "application/octet-stream"),
@@ -381,7 +390,8 @@ class TracedFile:
 
 
 def send_file(environ, start, query):
-    """?size=, ?offset=, ?cl= (or none), ?kind=file|memory|traced, ?block="""
+    """?size=, ?offset=, ?cl= (or none), ?block=,
+    ?kind=file|sparse|memory|traced"""
     size, offset = int(query["size"]), int(query.get("offset", 0))
     headers = [("Content-Type", "application/octet-stream")]
     if "cl" in query:
@@ -390,6 +400,9 @@ def send_file(environ, start, query):
     kind = query.get("kind", "file")
     if kind == "file":
         source = temporary(size, offset)
+    elif kind == "sparse":
+        source = tempfile.TemporaryFile()
+        source.truncate(size)
     elif kind == "memory":
         source = io.BytesIO(b"".join(big_pieces(size)))
         source.seek(offset)
@@ -440,7 +453,8 @@ def hello(environ, start, query):
 
 ROUTES = {
     "/": hello, "/environ": show_environ, "/process": show_process,
-    "/env": show_env, "/sha256": sha256, "/echo": echo, "/read": read_ways,
+    "/env": show_env, "/sha256": sha256, "/count": count,
+    "/echo": echo, "/read": read_ways,
     "/ignore": ignore_body, "/pieces": pieces, "/lazy": lazy,
     "/late-start": late_start, "/empty-first": empty_first,
     "/write": use_write, "/write-live": write_live,
