@@ -417,6 +417,34 @@ def test_a_file_cut_while_it_is_sent(files, tree):
     path.unlink()
 
 
+def test_a_file_that_is_not_in_memory(files, tree):
+    """Read from the disk, through the ring."""
+    path = tree / "site" / "cold.bin"
+    with open(path, "wb") as file:
+        file.write(BIG * 4)
+        file.flush()
+        os.fsync(file.fileno())
+        os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
+    response = files.get("/static/cold.bin")
+    assert response.body == BIG * 4
+    path.unlink()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root becomes another")
+def test_files_are_read_as_the_user(start, tree):
+    path = tree / "site" / "private.txt"
+    path.write_text("secret")
+    path.chmod(0o600)
+    for directory in (tree, *list(tree.parents)[:3]):
+        directory.chmod(0o755)
+    server = start("probe:app", "--user", "nobody", "--static-map",
+                   "/s=%s" % (tree / "site"))
+    assert server.get("/s/hello.txt").status == 200
+    response = server.get("/s/private.txt")
+    assert response.status == 403 and b"secret" not in response.body
+    path.unlink()
+
+
 def test_the_access_log(files):
     files.get("/static/hello.txt?log-me")
     files.get("/static/%22%0aforged", headers=[("User-Agent", "a\\\"b")])
