@@ -3,6 +3,8 @@
 
 #include "access_line.h"
 #include "log.h"
+#include "statsd.h"
+#include "syslog.h"
 
 #include <limits.h>
 #include <poll.h>
@@ -17,6 +19,8 @@
 
 struct access_log {
     int fd;
+    struct syslog *syslog;
+    struct statsd *statsd;
     struct access_place place;
     size_t line_max;   /* longer lines are cut */
     bool is_pipe;      /* somebody reads it, and may be slow */
@@ -34,7 +38,7 @@ static void look_at_file(struct access_log *log)
 {
     struct stat st;
 
-    log->is_pipe = fstat(log->fd, &st) == 0 &&
+    log->is_pipe = log->fd >= 0 && fstat(log->fd, &st) == 0 &&
                    (S_ISFIFO(st.st_mode) || S_ISSOCK(st.st_mode));
     log->line_max = log->is_pipe ? PIPE_BUF : ACCESS_LINE_BYTES;
 }
@@ -48,6 +52,8 @@ int access_log_new(struct access_log **ret_log,
     if (!log)
         return -ENOMEM;
     log->fd = config->fd;
+    log->syslog = config->syslog;
+    log->statsd = config->statsd;
     log->place = config->place;
     look_at_file(log);
     error = access_format_init(&log->format, config->format);
@@ -155,10 +161,23 @@ static void drop(struct access_log *log)
                     (unsigned long long)log->dropped);
 }
 
+static void to_syslog(struct access_log *log, const struct access_entry *entry)
+{
+    char text[ACCESS_LINE_BYTES];
+    size_t n = access_line(&log->format, entry, text, sizeof(text));
+
+    syslog_send(log->syslog, LOG_LEVEL_INFO, "access",
+                (struct bytes){text, n - 1});
+}
+
 void access_log_add(struct access_log *log, struct access_entry *entry,
                     uint64_t now)
 {
     entry->place = &log->place;
+    if (log->statsd)
+        statsd_request(log->statsd, entry->status, entry->duration_ns);
+    if (log->syslog)
+        to_syslog(log, entry);
     if (log->fd < 0)
         return;
     if (!has_room(log))
@@ -175,6 +194,8 @@ void access_log_add(struct access_log *log, struct access_entry *entry,
 
 void access_log_turn(struct access_log *log, uint64_t now)
 {
+    if (log->statsd)
+        statsd_flush(log->statsd);
     if (log->used > FLUSH_BYTES || access_log_due(log, now) == 0)
         access_log_flush(log);
 }

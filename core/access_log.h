@@ -46,10 +46,15 @@ struct access_entry {
     uint64_t bytes_in;
 };
 
+struct statsd;
+struct syslog;
+
 struct access_config {
     int fd;             /* -1: no file */
     const char *format; /* or "json" */
     struct access_place place;
+    struct syslog *syslog; /* NULL: not there */
+    struct statsd *statsd; /* NULL: not there */
 };
 
 /* Compiles the format. Returns 0, -EINVAL or -ENOMEM. */

@@ -19,6 +19,10 @@
 static int out_fd = STDERR_FILENO;
 static enum log_level out_level = LOG_LEVEL_INFO;
 static bool out_json;
+static struct {
+    log_sink_fn *sink;
+    void *context;
+} sinks[LOG_SINKS_MAX];
 
 /* strftime() and the time zone rules cost more than the rest of a line. */
 static _Thread_local time_t date_second = -1;
@@ -104,6 +108,27 @@ void log_open(int fd, enum log_level level)
 void log_json(bool on)
 {
     out_json = on;
+}
+
+void log_add_sink(log_sink_fn *sink, void *context)
+{
+    size_t i = 0;
+
+    while (sinks[i].sink != NULL)
+        must(++i < LOG_SINKS_MAX);
+    sinks[i].sink = sink;
+    sinks[i].context = context;
+}
+
+static void tell_sinks(enum log_level level, char *text, size_t len,
+                       struct bytes block)
+{
+    char end = text[len];
+
+    text[len] = '\0';
+    for (size_t i = 0; i < LOG_SINKS_MAX && sinks[i].sink != NULL; i++)
+        sinks[i].sink(sinks[i].context, level, text, block);
+    text[len] = end;
 }
 
 int log_fd(void)
@@ -194,6 +219,10 @@ void log_line(enum log_level level, const char *fmt, ...)
     va_end(args);
     if (len < 0)
         return;
+    if (unlikely(sinks[0].sink != NULL)) {
+        n = escape(line, text, min_u64((uint64_t)len, sizeof(text) - 1));
+        tell_sinks(level, line, n, (struct bytes){"", 0});
+    }
     if (out_json) {
         write_json(level,
                    (struct bytes){text, min_u64((uint64_t)len, TEXT_MAX - 1)});
@@ -213,19 +242,21 @@ void log_block(enum log_level level, const char *title, const char *text,
                size_t len)
 {
     char prefix[PREFIX_MAX];
-    char safe[TEXT_MAX];
+    char safe[TEXT_MAX + 1];
     struct iovec iov[5];
     bool ended = len == 0 || text[len - 1] == '\n';
 
     if (!log_enabled(level))
         return;
+    iov[1].iov_base = safe;
+    iov[1].iov_len = escape(safe, title, min_u64(strlen(title), TEXT_MAX / 4));
+    if (unlikely(sinks[0].sink != NULL))
+        tell_sinks(level, safe, iov[1].iov_len, (struct bytes){text, len});
     if (out_json) {
         write_json_block(level, title, (struct bytes){text, len});
         return;
     }
     iov[0] = (struct iovec){prefix, prefix_format(prefix, level)};
-    iov[1].iov_base = safe;
-    iov[1].iov_len = escape(safe, title, min_u64(strlen(title), TEXT_MAX / 4));
     iov[2] = (struct iovec){(char[]){'\n'}, 1};
     iov[3] = (struct iovec){(char *)(uintptr_t)text, len};
     iov[4] = (struct iovec){(char[]){'\n'}, ended ? 0 : 1};

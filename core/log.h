@@ -10,6 +10,7 @@
 #define GCORN_CORE_LOG_H
 
 #include "base.h"
+#include "bytes.h"
 
 enum log_level {
     LOG_LEVEL_DEBUG,
@@ -24,6 +25,15 @@ void log_open(int fd, enum log_level level);
 
 /* One JSON object a line, in the names of the Elastic Common Schema. */
 void log_json(bool on);
+
+/*
+ * Who else hears of each line that is logged: at most LOG_SINKS_MAX. The text
+ * is escaped; block is that of log_block(), as it is, else empty.
+ */
+#define LOG_SINKS_MAX 2
+typedef void log_sink_fn(void *context, enum log_level level, const char *text,
+                         struct bytes block);
+void log_add_sink(log_sink_fn *sink, void *context);
 
 int log_fd(void);
 bool log_enabled(enum log_level level);

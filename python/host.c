@@ -36,13 +36,25 @@ static void keep_descriptors_private(void)
     close_range(STDERR_FILENO + 1, ~0U, CLOSE_RANGE_CLOEXEC);
 }
 
-static void open_log(const struct host *host)
+static void open_log(struct host *host)
 {
     enum log_level level = LOG_LEVEL_INFO;
+    const char *name = host_text(host, "proc_name");
+    struct log_remote_config remote = {
+        .syslog = host_flag(host, "syslog"),
+        .syslog_addr = host_text(host, "syslog_addr"),
+        .syslog_facility = host_text(host, "syslog_facility"),
+        .syslog_prefix = host_text(host, "syslog_prefix"),
+        .name = *name ? name : host_text(host, "wsgi_app"),
+        .statsd_host = host_text(host, "statsd_host"),
+        .statsd_prefix = host_text(host, "statsd_prefix"),
+        .dogstatsd_tags = host_text(host, "dogstatsd_tags"),
+    };
 
     log_level_parse(host_text(host, "loglevel"), &level);
     log_open(host->board->error_log_fd, level);
     log_json(strcmp(host_text(host, "log_format"), "json") == 0);
+    log_remote_open(&host->log_remote, &remote);
 }
 
 /* The template dies with the master; it may have died before we asked. */
@@ -130,7 +142,8 @@ static int settle(struct host *host)
     }
     open_log(host);
     name_template(host);
-    signals_log(host->board, host_text(host, "errorlog"));
+    signals_log(host->board, host_text(host, "errorlog"),
+                host_flag(host, "capture_output"));
     if (chdir(host_text(host, "chdir")) < 0)
         log_warning("Can't chdir to '%s': %s", host_text(host, "chdir"),
                     strerror(errno));

@@ -14,7 +14,7 @@
 #include "loader.h"
 #include "title.h"
 
-#include "core/log.h"
+#include "core/log_remote.h"
 #include "core/settings.h"
 
 struct host {
@@ -23,6 +23,7 @@ struct host {
     struct settings settings;
     struct conffile conffile;
     PyObject *hooks; /* owned; NULL where no hook is set */
+    struct log_remote log_remote;
     struct exchange_site site;
     struct title title;
     struct loader loader;

@@ -12,6 +12,7 @@ static struct {
     const struct board *board;
     struct board_interp *self;     /* NULL in the template */
     const char *volatile log_path; /* NULL: not a file */
+    volatile bool captures;        /* standard streams are that file, too */
     volatile sig_atomic_t term_pending;
     volatile sig_atomic_t interrupted;
 } state;
@@ -65,6 +66,13 @@ static void on_term(int number)
     errno = saved;
 }
 
+/* What is printed goes where the log goes. */
+static void capture_output(void)
+{
+    dup2(state.board->error_log_fd, STDOUT_FILENO);
+    dup2(state.board->error_log_fd, STDERR_FILENO);
+}
+
 /* dup2() keeps the number, which faulthandler and the board know. */
 static void on_reopen(int number)
 {
@@ -78,6 +86,8 @@ static void on_reopen(int number)
     if (fd >= 0) {
         dup3(fd, state.board->error_log_fd, O_CLOEXEC);
         close(fd);
+        if (state.captures)
+            capture_output();
     }
     errno = saved;
 }
@@ -91,13 +101,16 @@ static void handle(int number, void (*handler)(int))
     must(sigaction(number, &action, NULL) == 0);
 }
 
-void signals_log(const struct board *board, const char *errorlog)
+void signals_log(const struct board *board, const char *errorlog, bool capture)
 {
     bool is_file = *errorlog && strcmp(errorlog, "-") != 0 &&
                    board->error_log_fd > STDERR_FILENO;
 
     state.board = board;
     state.log_path = is_file ? errorlog : NULL;
+    state.captures = is_file && capture;
+    if (state.captures)
+        capture_output();
 }
 
 void signals_init(void)

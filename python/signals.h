@@ -22,7 +22,7 @@
 void signals_init(void);
 
 /* When the settings are known: USR1 opens errorlog again, if it is a file. */
-void signals_log(const struct board *board, const char *errorlog);
+void signals_log(const struct board *board, const char *errorlog, bool capture);
 
 /* In a new interpreter. */
 void signals_become_interp(struct board_interp *self);

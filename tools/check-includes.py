@@ -31,7 +31,7 @@ ONLY_IN = {
 # What the exchange side of core is: the only part of it python may see.
 PYTHON_SEES = {
     "arena", "base", "board", "bytes", "exchange", "exchange_interp", "http",
-    "log", "owner", "settings", "stats", "template",
+    "log", "log_remote", "owner", "settings", "stats", "template",
 }
 
 # The ground under all folders: these know nobody.

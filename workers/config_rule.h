@@ -41,4 +41,7 @@ int rule_warmup_url(const char *text, struct config_error *error);
 int rule_env(const char *text, struct config_error *error);
 int rule_own_path(const char *text, struct config_error *error);
 int rule_log_format(const char *text, struct config_error *error);
+int rule_syslog_addr(const char *text, struct config_error *error);
+int rule_syslog_facility(const char *text, struct config_error *error);
+int rule_statsd_host(const char *text, struct config_error *error);
 #endif

@@ -41,6 +41,35 @@ static int log_to(const char *path, const struct owner *owner,
     return 0;
 }
 
+/* Only a file takes what is printed, as in Gunicorn. */
+static void capture(const struct logs *logs)
+{
+    if (!logs->capture)
+        return;
+    fflush(NULL);
+    dup2(logs->error_fd, STDOUT_FILENO);
+    dup2(logs->error_fd, STDERR_FILENO);
+}
+
+static void remote_open(struct logs *logs, const struct config *config)
+{
+    struct log_remote_config remote = {
+        .syslog = config->syslog,
+        .syslog_addr = config->syslog_addr,
+        .syslog_facility = config->syslog_facility,
+        .syslog_prefix = config->syslog_prefix,
+        .name = config->proc_name[0] != '\0' ? config->proc_name
+                                             : config->wsgi_app,
+        .statsd_host = config->statsd_host,
+        .statsd_prefix = config->statsd_prefix,
+        .dogstatsd_tags = config->dogstatsd_tags,
+    };
+
+    log_remote_open(&logs->remote, &remote);
+    logs->access_to_syslog = logs->remote.has_syslog &&
+                             !config->disable_redirect_access_to_syslog;
+}
+
 static int format_check(struct logs *logs, const struct config *config,
                         struct config_error *error)
 {
@@ -50,7 +79,7 @@ static int format_check(struct logs *logs, const struct config *config,
                   : -ENOMEM;
 
     if (err == 0) {
-        logs->access_wants_cpu = format->wants_cpu && logs->access_fd >= 0;
+        logs->access_wants_cpu = format->wants_cpu;
         access_format_done(format);
     }
     free(format);
@@ -74,6 +103,7 @@ int logs_open(struct logs *logs, const struct config *config,
         .access_path = path_of(config->accesslog),
         .owner = *owner,
     };
+    logs->capture = config->capture_output && logs->error_path != NULL;
     err = log_to(logs->error_path, owner, error, &logs->error_fd);
     if (err < 0)
         return err;
@@ -83,9 +113,13 @@ int logs_open(struct logs *logs, const struct config *config,
     log_open(logs->error_fd, level);
     log_json(strcmp(config->log_format, "json") == 0);
     err = format_check(logs, config, error);
+    if (err == 0)
+        err = log_to(logs->access_path, owner, error, &logs->access_fd);
     if (err < 0)
         return err;
-    return log_to(logs->access_path, owner, error, &logs->access_fd);
+    capture(logs);
+    remote_open(logs, config);
+    return 0;
 }
 
 static void replace(const char *path, int fd, const struct owner *owner)
@@ -108,4 +142,5 @@ void logs_reopen(const struct logs *logs)
 {
     replace(logs->error_path, logs->error_fd, &logs->owner);
     replace(logs->access_path, logs->access_fd, &logs->owner);
+    capture(logs);
 }

@@ -7,6 +7,7 @@
 #ifndef GCORN_WORKERS_LOGS_H
 #define GCORN_WORKERS_LOGS_H
 
+#include "core/log_remote.h"
 #include "workers/config.h"
 #include "core/owner.h"
 
@@ -16,6 +17,11 @@ struct logs {
     const char *error_path;  /* NULL: not a file */
     const char *access_path; /* NULL: not a file */
     bool access_wants_cpu;   /* the format asks for CPU times */
+    bool capture;            /* standard streams are the error log's file */
+    bool access_to_syslog;
+    struct log_remote remote;
+    uint32_t workers_told; /* to statsd: see gauges.c */
+    uint64_t backlog_ns;   /* when it is told again */
     struct owner owner;
 };
 

@@ -5,6 +5,7 @@
 #include "audit.h"
 #include "boot.h"
 #include "core/log.h"
+#include "gauges.h"
 #include "generation.h"
 #include "hooks.h"
 #include "interp.h"
@@ -191,6 +192,7 @@ static void settle(struct master *master)
     interp_settle(master);
     audit_settle(master);
     observer_settle(master);
+    gauges_settle(master);
     replan_settle(master);
     notify_settle(master);
     if (master->ever_served)
@@ -376,7 +378,9 @@ static int prepare(struct master *master, struct config_error *error)
     if (err < 0)
         return err;
     master->board->error_log_fd = master->logs.error_fd;
-    master->board->cpu_every = master->logs.access_wants_cpu;
+    master->board->cpu_every = master->logs.access_wants_cpu &&
+                               (master->logs.access_fd >= 0 ||
+                                master->logs.access_to_syslog);
     err = tables_make(master);
     if (err == 0)
         err = watch(master, master->board->master_doorbell_fd);

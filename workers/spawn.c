@@ -232,13 +232,17 @@ static void close_masters_own(const struct master *master)
         close(master->trial.fd);
 }
 
-static void access_fill(struct access_config *access,
-                        const struct master *master, uint32_t slot)
+static void access_fill(struct access_config *access, struct master *master,
+                        uint32_t slot)
 {
     const struct plan_place *place = placement_of(&master->placement, slot);
 
     access->fd = master->logs.access_fd;
     access->format = master->config->access_log_format;
+    if (master->logs.access_to_syslog)
+        access->syslog = &master->logs.remote.syslog;
+    if (master->logs.remote.has_statsd)
+        access->statsd = &master->logs.remote.statsd;
     access->place.worker = slot;
     access->place.node = place->node;
     access->place.started_ns = now_ns();

@@ -112,7 +112,7 @@ static int start(struct worker *worker)
 
     if (error)
         return error;
-    if (spec->access.fd >= 0)
+    if (spec->access.fd >= 0 || spec->access.syslog || spec->access.statsd)
         error = access_log_new(&worker->log, &spec->access);
     if (!error)
         error = open_ring(worker);
