@@ -85,7 +85,7 @@ int autotune_run(const struct config *config, const struct config_input *input,
 {
     enum config_autotune mode = CONFIG_AUTOTUNE_SERVE;
     struct probe_result measured;
-    struct placement placement;
+    struct placement placement = {.claim = {.fd = -1}};
     struct config_error error;
     struct placement_need need;
     int code = probe_run(config, input, title, &measured);

@@ -207,9 +207,11 @@ int placement_make(struct placement *placement, const struct config *config,
 {
     int err;
 
-    memset(placement, 0, sizeof(*placement));
-    placement->claim.fd = -1;
-    placement->need = *need;
+    *placement = (struct placement){
+        .predecessor = placement->predecessor,
+        .claim = {.fd = -1},
+        .need = *need,
+    };
     sight_take(&placement->sight);
     if (claims && strcmp(config->pin, "off") != 0)
         claims_open(placement);

@@ -106,6 +106,25 @@ def test_each_request_on_a_connection_of_its_own(upgradable):
     stop(server, master)
 
 
+@pytest.mark.skipif(len(os.sched_getaffinity(0)) < 2, reason="one CPU")
+def test_the_successor_has_the_cores(upgradable, start, tmp_path):
+    """Those that were claimed become its own; nobody comes in between."""
+    env = {"GCORN_RUNTIME_DIR": str(tmp_path / "run")}
+    cpus = os.sched_getaffinity(0)
+    server = upgradable("--pin", "core", env=env)
+    new = new_master(server, server.pid)
+    complete(server, server.pid, new)
+    with open("/proc/%d/task/%d/children" % (new, new)) as file:
+        workers = [int(child) for child in file.read().split()
+                   if "gcorn: worker" in open(
+                       "/proc/%s/cmdline" % child).read()]
+    assert all(os.sched_getaffinity(pid) != cpus for pid in workers)
+    other = start("hello:app", "--pin", "core", env=env)
+    other.wait_log("other gcorn masters have left no core")
+    other.stop()
+    stop(server, new)
+
+
 @pytest.mark.parametrize("workers", ["1", "4"])
 def test_another_number_of_workers(upgradable, workers):
     """More sockets than before, or some that nobody would look at."""
