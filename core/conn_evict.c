@@ -41,11 +41,6 @@ bool conn_evict(struct conn_set *set)
     if (!c)
         return false;
     stats_add(&set->stats->timeouts, 1);
-    if (c->inflight & CONN_IN(CONN_OP_INTO)) { /* the block is c's own */
-        conn_let_go(set, c, 0);
-        conn_close(set, c);
-    } else {
-        conn_answer(set, c, 408, "");
-    }
-    return true;
+    conn_answer(set, c, 408, "");
+    return !c->x; /* else its memory is lent to a receive: soon */
 }

@@ -81,7 +81,7 @@ void conn_body_give_up(struct conn_set *set, struct conn *c);
 bool conn_body_is_large(struct conn_set *set, const struct conn *c);
 
 /* conn_evict.c: takes its exchange from the request whose body comes most
- * slowly (408), for one that is complete. False: none is slow enough. */
+ * slowly (408), for one that is complete. False: there is no more room yet. */
 bool conn_evict(struct conn_set *set);
 
 /* conn_output.c: sends what the interpreter published, and after the last of

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #define COPY_BYTES 65536
+#define PAGE_REST 4095ULL
 /* Bodies in runs have one in so many of the chunks that are no slot's. */
 #define RUN_SHARE 4
 
@@ -29,22 +30,28 @@ int32_t exchange_run_get(struct exchange_table *table, struct exchange *x,
     return run;
 }
 
-/* The spools are sparse; what a slot wrote is given back to the machine. */
+static void punch(int fd, uint64_t off, uint64_t bytes)
+{
+    fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)off,
+              (off_t)bytes);
+}
+
+/*
+ * The spools are sparse; what a slot wrote is given back to the machine. A page
+ * of which only a part is punched would stay.
+ */
 static void spool_punch(struct exchange_table *table, const struct exchange *x)
 {
-    uint64_t stride = EXCHANGE_SPOOL_MEMORY_BYTES;
-    uint64_t bytes = x->out_spooled ? UINT64_MAX : x->body_bytes;
-    int fd = table->arena.spool_memory_fd;
+    uint64_t slot = slot_of(table, x);
+    uint64_t bytes = x->out_spooled ? EXCHANGE_SPOOL_FILE_BYTES
+                                    : x->body_bytes + PAGE_REST;
 
-    if (x->body_kind == EXCHANGE_BODY_FILE || x->out_spooled) {
-        stride = EXCHANGE_SPOOL_FILE_BYTES;
-        fd = table->arena.spool_file_fd;
-    } else if (x->body_kind != EXCHANGE_BODY_MEMORY) {
-        return;
-    }
-    fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
-              (off_t)(slot_of(table, x) * stride),
-              (off_t)min_u64(bytes, stride));
+    if (x->body_kind == EXCHANGE_BODY_MEMORY)
+        punch(table->arena.spool_memory_fd, slot * EXCHANGE_SPOOL_MEMORY_BYTES,
+              EXCHANGE_SPOOL_MEMORY_BYTES);
+    if (x->body_kind == EXCHANGE_BODY_FILE || x->out_spooled)
+        punch(table->arena.spool_file_fd, slot * EXCHANGE_SPOOL_FILE_BYTES,
+              min_u64(bytes, EXCHANGE_SPOOL_FILE_BYTES));
 }
 
 void exchange_body_drop(struct exchange_table *table, struct exchange *x)
