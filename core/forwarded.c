@@ -77,23 +77,56 @@ static enum http_error claim(enum forwarded_scheme *scheme, bool secure)
 /* Gunicorn's secure_scheme_headers: another value than this means http. */
 static const struct {
     enum http_name name;
+    struct bytes text;
     struct bytes value;
-} scheme_headers[] = {
-    {HTTP_NAME_X_FORWARDED_PROTOCOL, {"ssl", 3}},
-    {HTTP_NAME_X_FORWARDED_PROTO, {"https", 5}},
-    {HTTP_NAME_X_FORWARDED_SSL, {"on", 2}},
+} scheme_headers[FORWARDED_SCHEMES] = {
+    [FORWARDED_X_PROTOCOL] = {HTTP_NAME_X_FORWARDED_PROTOCOL,
+                              {"X-FORWARDED-PROTOCOL", 20},
+                              {"ssl", 3}},
+    [FORWARDED_X_PROTO] = {HTTP_NAME_X_FORWARDED_PROTO,
+                           {"X-FORWARDED-PROTO", 17},
+                           {"https", 5}},
+    [FORWARDED_X_SSL] = {HTTP_NAME_X_FORWARDED_SSL,
+                         {"X-FORWARDED-SSL", 15},
+                         {"on", 2}},
 };
 
-static enum http_error look_scheme(const struct forwarded_head *head,
+static enum http_error look_scheme(const struct forwarded_config *config,
+                                   const struct forwarded_head *head,
                                    const struct http_field *field,
                                    struct forwarded *to)
 {
     for (size_t i = 0; i < ARRAY_SIZE(scheme_headers); i++) {
-        if (field->name_id == scheme_headers[i].name)
-            return claim(&to->scheme, bytes_equal(value_of(head, field),
-                                                  scheme_headers[i].value));
+        struct bytes secure = config->schemes_set ? config->scheme[i]
+                                                  : scheme_headers[i].value;
+
+        if (field->name_id == scheme_headers[i].name && secure.n > 0)
+            return claim(&to->scheme,
+                         bytes_equal(value_of(head, field), secure));
     }
     return HTTP_ERROR_NONE;
+}
+
+int forwarded_schemes_parse(struct forwarded_config *config, const char *lines)
+{
+    config->schemes_set = true;
+    for (size_t i = 0; i < FORWARDED_SCHEMES; i++)
+        config->scheme[i] = (struct bytes){"", 0};
+    while (*lines != '\0') {
+        struct bytes name = {lines, strcspn(lines, "=\n")};
+        const char *value = lines + name.n + (lines[name.n] == '=' ? 1 : 0);
+        size_t i = 0;
+
+        while (i < FORWARDED_SCHEMES &&
+               !bytes_equal_nocase(name, scheme_headers[i].text))
+            i++;
+        if (i == FORWARDED_SCHEMES)
+            return -EINVAL;
+        config->scheme[i] = (struct bytes){value, strcspn(value, "\n")};
+        lines = value + config->scheme[i].n;
+        lines += *lines == '\n' ? 1 : 0;
+    }
+    return 0;
 }
 
 /* "/" at its end would be missing at the start of PATH_INFO. */
@@ -127,12 +160,13 @@ static enum http_error look_script_name(const struct forwarded_head *head,
 }
 
 /* Scheme and SCRIPT_NAME, which only a trusted peer is asked for. */
-static enum http_error look_fields(const struct forwarded_head *head,
+static enum http_error look_fields(const struct forwarded_config *config,
+                                   const struct forwarded_head *head,
                                    struct forwarded *to)
 {
     for (uint32_t i = 0; i < head->request->field_count; i++) {
         const struct http_field *field = &head->fields[i];
-        enum http_error error = look_scheme(head, field, to);
+        enum http_error error = look_scheme(config, head, field, to);
 
         if (error)
             return error;
@@ -300,7 +334,7 @@ enum http_error forwarded_read(const struct forwarded_config *config,
     enum http_error error = look_underscores(config, peer->trusted, head);
 
     if (!error && peer->trusted)
-        error = look_fields(head, &to);
+        error = look_fields(config, head, &to);
     if (!error && config->client != FORWARDED_CLIENT_OFF &&
         (!peer->is_ip || is_trusted(config, &peer->ip)))
         error = look_client(config, head, &to);

@@ -29,11 +29,22 @@ enum forwarded_client {
     FORWARDED_CLIENT_RFC,  /* Forwarded, RFC 7239 */
 };
 
+/* secure_scheme_headers: what each of these fields must say for https. One
+ * with an empty value is not looked at. */
+enum {
+    FORWARDED_X_PROTOCOL, /* X-Forwarded-Protocol */
+    FORWARDED_X_PROTO,
+    FORWARDED_X_SSL,
+    FORWARDED_SCHEMES,
+};
+
 struct forwarded_config {
     struct trust allow;   /* forwarded_allow_ips */
     struct bytes headers; /* forwarder_headers: "A_B,C_D" or "*" */
     enum forwarded_map map;
     enum forwarded_client client;
+    bool schemes_set; /* else Gunicorn's default: ssl, https, on */
+    struct bytes scheme[FORWARDED_SCHEMES];
 };
 
 /* Who sent it. */
@@ -76,4 +87,10 @@ enum http_error forwarded_read(const struct forwarded_config *config,
                                const struct forwarded_peer *peer,
                                const struct forwarded_head *head,
                                struct forwarded *ret_forwarded);
+
+/*
+ * Lines NAME=VALUE, which stay where they are. 0, or -EINVAL: another name
+ * than those above.
+ */
+int forwarded_schemes_parse(struct forwarded_config *config, const char *lines);
 #endif

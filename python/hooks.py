@@ -24,6 +24,7 @@ class Settings:
         self.values = {
             name: typed(kind, texts.get(name, []))
             for name, kind in kinds.items() if kind != "OBJECT"}
+        self.values["user"], self.values["group"] = os.geteuid(), os.getegid()
         self.values["chdir"] = texts.get("chdir", [""])[0]
         self.objects = objects
 

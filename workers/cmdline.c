@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define MORE_MAX 256 /* bytes of a word with several short flags */
+
 struct parser {
     struct config *config;
     struct config_error *error;
@@ -155,11 +157,30 @@ static const char *mode_take(struct parser *parser,
     return next;
 }
 
+/* "-Rw4" is "-R -w4"; the second word of that. */
+static bool letters_follow(struct parser *parser, const char *word,
+                           char rest[MORE_MAX])
+{
+    struct config_error error = *parser->error;
+    enum config_setting setting;
+    struct flag flag;
+    bool known;
+
+    if (word[1] == '-' || strlen(word) > MORE_MAX)
+        return false;
+    snprintf(rest, MORE_MAX, "-%s", word + 2);
+    flag = flag_split(rest);
+    known = flag_find(parser, &flag, &setting) == 0;
+    *parser->error = error;
+    return known;
+}
+
 static int flag_take(struct parser *parser, const char *word)
 {
     struct flag flag = flag_split(word);
     const struct config_row *row;
     enum config_setting setting = 0;
+    char rest[MORE_MAX] = "";
     int err = flag_find(parser, &flag, &setting);
 
     if (err < 0)
@@ -167,7 +188,7 @@ static int flag_take(struct parser *parser, const char *word)
     row = config_row(setting);
     if (row->kind == CONFIG_BOOL || row->kind == CONFIG_OFF ||
         row->kind == CONFIG_ACTION) {
-        if (flag.value != NULL)
+        if (flag.value != NULL && !letters_follow(parser, word, rest))
             return fail_flag(parser, row, flag.value);
         flag.value = row->kind == CONFIG_OFF ? "false" : "true";
     } else if (flag.value == NULL && row->kind == CONFIG_MODE) {
@@ -177,8 +198,9 @@ static int flag_take(struct parser *parser, const char *word)
             return fail_flag(parser, row, NULL);
         flag.value = parser->argv[parser->at++];
     }
-    return config_set(parser->config, setting, flag.value, parser->source,
-                      parser->error);
+    err = config_set(parser->config, setting, flag.value, parser->source,
+                     parser->error);
+    return err == 0 && rest[0] != '\0' ? flag_take(parser, rest) : err;
 }
 
 /* argparse takes all words of one row, and Gunicorn the first of them. */

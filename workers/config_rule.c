@@ -303,3 +303,15 @@ int rule_log_format(const char *text, struct config_error *error)
     return config_fail(error, 1, "Invalid log format: '%s' (text or json)",
                        text);
 }
+
+int rule_scheme_headers(const char *text, struct config_error *error)
+{
+    struct forwarded_config config;
+
+    if (forwarded_schemes_parse(&config, text) == 0)
+        return 0;
+    return config_fail(error, 1,
+                       "secure_scheme_headers: only X-FORWARDED-PROTO, "
+                       "X-FORWARDED-PROTOCOL and X-FORWARDED-SSL are looked "
+                       "at; let the proxy set one of these");
+}

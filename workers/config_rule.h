@@ -38,6 +38,7 @@ int rule_http2_frame(const char *text, struct config_error *error);
 int rule_reload_engine(const char *text, struct config_error *error);
 int rule_reload_file(const char *text, struct config_error *error);
 int rule_warmup_url(const char *text, struct config_error *error);
+int rule_scheme_headers(const char *text, struct config_error *error);
 int rule_env(const char *text, struct config_error *error);
 int rule_own_path(const char *text, struct config_error *error);
 int rule_log_format(const char *text, struct config_error *error);

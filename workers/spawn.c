@@ -130,6 +130,8 @@ static void proxies_set(struct conn_config *conn, const struct config *config)
     forwarded_map_parse(config->header_map, &forwarded->map);
     forwarded_client_parse(config->proxy_headers, &forwarded->client);
     forwarded->headers = bytes_of(config->forwarder_headers);
+    must(forwarded_schemes_parse(forwarded, config->secure_scheme_headers) ==
+         0);
     trust_set(&forwarded->allow, config->forwarded_allow_ips);
     trust_set(&conn->proxy_allow, config->proxy_allow_ips);
     trust_set(&conn->uwsgi_allow, config->uwsgi_allow_ips);

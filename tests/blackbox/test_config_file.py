@@ -82,7 +82,7 @@ raw_env = []
 unknown = object()
 reload = "false"
 proxy_protocol = True
-secure_scheme_headers = {"X-SCHEME": "https"}
+secure_scheme_headers = {"x-forwarded-proto": "tls"}
 logconfig_dict = {"version": 1, "nested": {"a": [1]}}
 def when_ready(server):
     pass
@@ -96,7 +96,7 @@ on_exit = Hook()
     assert values["bind"] == "['127.0.0.1:0']"
     assert values["pidfile"] == "None"
     assert values["proxy_protocol"] == "auto"
-    assert values["secure_scheme_headers"] == "{'X-SCHEME': 'https'}"
+    assert values["secure_scheme_headers"] == "{'x-forwarded-proto': 'tls'}"
     assert values["logconfig_dict"] == "{'version': 1, 'nested': {'a': [1]}}"
     assert values["when_ready"] == "<when_ready()>"
     assert values["worker_class"] == "gthread"
@@ -111,6 +111,8 @@ on_exit = Hook()
     ("preload_app = 'maybe'", "Invalid boolean: maybe"),
     ("preload_app = 2", "Invalid type for casting: 2"),
     ("secure_scheme_headers = []", "Value is not a dictionary: []"),
+    ("secure_scheme_headers = {'X-SCHEME': 'https'}",
+     "let the proxy set one of these"),
     ("on_starting = 3", "Value is not callable: 3"),
     ("def on_starting(): pass", "Value must have an arity of: 1"),
     ("def post_request(a): pass", "Value must have an arity of: 4"),
@@ -144,6 +146,23 @@ def test_no_application(site):
     code, said = run(cwd=site)
     assert code == 1
     assert "Error: No application module specified." in said
+
+
+def test_what_proxies_say_is_set(start, site):
+    (site / "scheme.py").write_text(
+        "def app(environ, start_response):\n"
+        "    start_response('200 OK', [])\n"
+        "    return [environ['wsgi.url_scheme'].encode()]\n")
+    write(site, "secure_scheme_headers = {'X-FORWARDED-PROTO': 'tls'}\n"
+                "workers = 1\n")
+    server = start("scheme:app", cwd=site, chdir=None)
+
+    def scheme(name, value):
+        return server.get("/", headers=[(name, value)]).text
+
+    assert scheme("X-Forwarded-Proto", "tls") == "https"
+    assert scheme("X-Forwarded-Proto", "https") == "http"
+    assert scheme("X-Forwarded-Ssl", "on") == "http"
 
 
 def test_it_serves_as_the_file_says(start, site):

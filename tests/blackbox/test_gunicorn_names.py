@@ -107,6 +107,24 @@ def post_fork(server, worker):
                     % server.interpreters()[0].pid)
 
 
+def test_the_real_logger(start, tmp_path):
+    """Where Gunicorn is installed its own class is found, and served."""
+    pytest.importorskip("gunicorn")
+    server = serve(start, tmp_path, (), """
+from gunicorn.glogging import Logger
+import gunicorn.arbiter
+assert gunicorn.arbiter.__file__
+class Mine(Logger):
+    def info(self, message, *args, **kwargs):
+        super().info("<mine> " + message, *args, **kwargs)
+logger_class = Mine
+def when_ready(server):
+    server.log.info("ready with %s", server.cfg.worker_class_str)
+""", PLAIN)
+    server.wait_log(r"\[INFO\] <mine> ready with sync")
+    assert server.get("/").text == "hello"
+
+
 STANDALONE = """
 from gunicorn.app.base import BaseApplication
 

@@ -149,7 +149,7 @@ ROWS = {
                   "from good import app\nTIMEOUT = 3\ntimeout = TIMEOUT * 2\n"
                   "class reload_it: pass\nlogger = object()\n"),
     "objects": row("-w1", conf="""
-secure_scheme_headers = {"A": "b", "C": "d"}
+secure_scheme_headers = {"X-FORWARDED-SSL": "1", "X-FORWARDED-PROTO": "s"}
 logconfig_dict = {"version": 1, "a": [1, None, {"b": True}]}
 def on_starting(server): pass
 def post_request(worker, req, environ): pass
@@ -355,6 +355,14 @@ def test_hooks_in_the_same_order(tmp_path):
     code, theirs = life(GUNICORN, tmp_path / "gunicorn", HOOKS)
     our_code, ours = life(COMMAND, tmp_path / "gcorn", HOOKS)
     assert our_code == code == 0
+    # Gunicorn lets the old worker go while the new one starts, gcorn after.
+    assert ours.index("post_worker_init 2") < ours.index("worker_exit 1")
+    both = []
+    for lines in theirs, ours:
+        old = [lines.index(line) for line in ("worker_exit 1", "child_exit 1")]
+        assert old[0] < old[1]
+        both.append([line for i, line in enumerate(lines) if i not in old])
+    theirs, ours = both
     # At the end two workers leave in any order.
     end = theirs.index("post_worker_init 3") + 1
     assert ours[:end] == theirs[:end]

@@ -102,6 +102,22 @@ static void flags_in_all_their_forms(void **state)
     unload(&load);
 }
 
+static void short_flags_in_one_word(void **state)
+{
+    struct load load = {.input = {.argc = 0}};
+
+    (void)state;
+    LOAD(&load, "-RDw4", "app");
+    assert_true(load.config.enable_stdio_inheritance);
+    assert_true(load.config.daemon);
+    assert_int_equal(load.config.workers, 4);
+    unload(&load);
+    FAIL(2,
+         "argument -R/--enable-stdio-inheritance: ignored explicit argument "
+         "'x'",
+         "-Rx", "app");
+}
+
 static void an_exact_flag_is_not_ambiguous(void **state)
 {
     struct load load = {.input = {.argc = 0}};
@@ -413,6 +429,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(defaults_are_gunicorns),
         cmocka_unit_test(flags_in_all_their_forms),
+        cmocka_unit_test(short_flags_in_one_word),
         cmocka_unit_test(an_exact_flag_is_not_ambiguous),
         cmocka_unit_test(modes_need_no_value),
         cmocka_unit_test(trusted_proxies),
