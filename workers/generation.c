@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "generation.h"
 
+#include "apply.h"
 #include "channel.h"
 #include "config_file.h"
 #include "core/log.h"
@@ -346,6 +347,15 @@ static void on_current_exit(struct master *master, int status)
         give_up(master, status);
 }
 
+static const char *why_ended(const struct template *trial)
+{
+    if (!trial->configured)
+        return trial->late ? "the configuration file did not end in time"
+                           : "the configuration file could not be read";
+    return trial->late ? "the application did not load in time"
+                       : "the application could not be loaded";
+}
+
 bool generation_on_exit(struct master *master, pid_t pid, int status)
 {
     if (pid == master->current.pid) {
@@ -354,9 +364,7 @@ bool generation_on_exit(struct master *master, pid_t pid, int status)
         master->trial.pid = 0;
         template_close(&master->trial);
         if (master->phase == MASTER_SERVING)
-            trial_give_up(master, master->trial.late
-                                      ? "the application did not load in time"
-                                      : "the application could not be loaded");
+            trial_give_up(master, why_ended(&master->trial));
     } else if (pid == master->retired.pid) {
         template_clear(&master->retired);
     } else {
@@ -377,6 +385,13 @@ void generation_on_serving(struct master *master, uint32_t generation)
     put_aside(master, &master->current);
     master->current = master->trial;
     master->trial = (struct template){.fd = -1};
+    if (master->current.config != NULL) {
+        apply_settings(master, master->current.config);
+        /* Those that were before go with the template that was. */
+        must(master->retired.config == NULL);
+        master->retired.config = master->current.config;
+        master->current.config = NULL;
+    }
     master->reload.state = RELOAD_REPLACING;
 }
 

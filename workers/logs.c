@@ -138,6 +138,14 @@ static void replace(const char *path, int fd, const struct owner *owner)
     close(fresh);
 }
 
+void logs_follow(struct logs *logs, const struct config *config)
+{
+    if (logs->error_path != NULL)
+        logs->error_path = path_of(config->errorlog);
+    if (logs->access_path != NULL)
+        logs->access_path = path_of(config->accesslog);
+}
+
 void logs_reopen(const struct logs *logs)
 {
     replace(logs->error_path, logs->error_fd, &logs->owner);

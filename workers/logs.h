@@ -29,6 +29,9 @@ struct logs {
 int logs_open(struct logs *logs, const struct config *config,
               const struct owner *owner, struct config_error *error);
 
+/* The files are called as config says from now on; then logs_reopen(). */
+void logs_follow(struct logs *logs, const struct config *config);
+
 /*
  * For each process that writes, the master first. Keeps the old file, and
  * says so, when the new one cannot be opened.

@@ -383,6 +383,8 @@ static int prepare(struct master *master, struct config_error *error)
                                 master->logs.access_to_syslog);
     err = tables_make(master);
     if (err == 0)
+        err = live_new(&master->live);
+    if (err == 0)
         err = watch(master, master->board->master_doorbell_fd);
     if (err == 0)
         err = upgrade_watch(master);
@@ -408,6 +410,7 @@ static void release(struct master *master)
     placement_done(&master->placement);
     free(master->slots);
     free(master->interps);
+    live_free(master->live);
     if (master->board != NULL)
         munmap(master->board, master->board->bytes);
 }

@@ -15,6 +15,7 @@
 #include "workers/config.h"
 #include "workers/daemon.h"
 #include "workers/listener.h"
+#include "workers/live.h"
 #include "workers/logs.h"
 #include "workers/notify.h"
 #include "workers/placement.h"
@@ -149,6 +150,7 @@ struct master {
     struct template current;
     struct template trial;
     struct template retired; /* not needed any more, or soon not */
+    struct live *live;       /* what workers read after a reload */
     struct upgrade upgrade;
     struct notify notify;
     struct reload reload; /* the last one, and what became of it */

@@ -166,21 +166,7 @@ static void health_set(struct conn_config *conn, const struct config *config)
         conn->local |= CONN_LOCAL_HEALTH;
 }
 
-/* Of a process that cannot even have these, nothing good can come. */
-static void statics_set(struct conn_config *conn, const struct config *config)
-{
-    struct static_map *maps = NULL;
-    int count = static_maps_make(config, &maps);
-
-    must(count >= 0);
-    conn->static_maps = maps;
-    conn->static_count = (uint32_t)count;
-    if (count > 0)
-        conn->local |= CONN_LOCAL_STATIC;
-}
-
-static void conn_config_fill(struct conn_config *conn,
-                             const struct config *config)
+void spawn_conn_config(struct conn_config *conn, const struct config *config)
 {
     *conn = (struct conn_config){
         .limits = limits_of(config),
@@ -198,7 +184,19 @@ static void conn_config_fill(struct conn_config *conn,
     };
     proxies_set(conn, config);
     health_set(conn, config);
-    statics_set(conn, config);
+}
+
+/* Of a process that cannot even have these, nothing good can come. */
+static void statics_set(struct conn_config *conn, const struct config *config)
+{
+    struct static_map *maps = NULL;
+    int count = static_maps_make(config, &maps);
+
+    must(count >= 0);
+    conn->static_maps = maps;
+    conn->static_count = (uint32_t)count;
+    if (count > 0)
+        conn->local |= CONN_LOCAL_STATIC;
 }
 
 static enum ring_backend backend_of(const struct config *config)
@@ -261,6 +259,8 @@ static _Noreturn void worker_child(struct master *master, uint32_t slot,
         .slot = slot,
         .io = backend_of(master->config),
         .logs = &master->logs,
+        .live = master->live,
+        .live_serial = atomic_load(&master->live->serial),
         .graceful_timeout_ms = milliseconds(master->config->graceful_timeout),
     };
     char role[32];
@@ -269,7 +269,8 @@ static _Noreturn void worker_child(struct master *master, uint32_t slot,
     close_masters_own(master);
     listeners_take(master, slot, &spec);
     place_worker(master, slot);
-    conn_config_fill(&spec.conn, master->config);
+    spawn_conn_config(&spec.conn, master->config);
+    statics_set(&spec.conn, master->config);
     access_fill(&spec.access, master, slot);
     become_owner(master);
     die_with(parent);

@@ -6,7 +6,11 @@
 #ifndef GCORN_WORKERS_SPAWN_H
 #define GCORN_WORKERS_SPAWN_H
 
+#include "core/conn.h"
 #include "workers/master.h"
+
+/* What connections go by, except for what is decided at a worker's start. */
+void spawn_conn_config(struct conn_config *conn, const struct config *config);
 
 /* A worker process for the slot. Returns its pid or -errno. */
 pid_t spawn_worker(struct master *master, uint32_t slot);

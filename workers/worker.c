@@ -2,8 +2,10 @@
 #include "worker.h"
 
 #include "core/log.h"
+#include "spawn.h"
 
 #include <signal.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/signalfd.h>
@@ -38,6 +40,9 @@ struct worker {
     uint32_t obeyed;       /* the last command */
     int signal_fd;
     bool quit;
+    uint32_t live_serial;
+    uint64_t grace_ns;
+    struct config *settings; /* the last that were taken, or NULL */
 };
 
 /*
@@ -129,14 +134,56 @@ static int start(struct worker *worker)
 
 static void drain(struct worker *worker)
 {
-    uint64_t grace = worker->spec->graceful_timeout_ms * NS_PER_MS;
-
     if (worker->drain_end_ns)
         return;
-    worker->drain_end_ns = worker->now_ns + grace;
+    worker->drain_end_ns = worker->now_ns + worker->grace_ns;
     atomic_store(&worker->self->state, BOARD_WORKER_DRAINING);
     conn_drain(worker->conns);
     worker->conns_ns = 0; /* there are new deadlines */
+}
+
+/* Decided when the set was made: sizes, files that are open, the log. */
+static void conns_follow(struct worker *worker, const struct config *settings)
+{
+    struct conn_config fresh;
+    const struct conn_config *old = &worker->config;
+
+    spawn_conn_config(&fresh, settings);
+    fresh.limits.fields = old->limits.fields;
+    fresh.connections_max = old->connections_max;
+    fresh.address_max = old->address_max;
+    fresh.static_maps = old->static_maps;
+    fresh.static_count = old->static_count;
+    fresh.local |= old->local & CONN_LOCAL_STATIC;
+    fresh.access_log = old->access_log;
+    worker->config = fresh;
+}
+
+static void settings_free(struct config *settings)
+{
+    if (settings != NULL)
+        config_done(settings);
+    free(settings);
+}
+
+/* A reload has changed some; connections in progress go by them at once. */
+static void settings_follow(struct worker *worker)
+{
+    struct config *fresh = malloc(sizeof(*fresh));
+    enum log_level level = LOG_LEVEL_INFO;
+
+    if (fresh == NULL ||
+        !live_take(worker->spec->live, &worker->live_serial, fresh)) {
+        free(fresh);
+        return;
+    }
+    conns_follow(worker, fresh);
+    worker->grace_ns = fresh->graceful_timeout * NS_PER_S;
+    logs_follow(worker->spec->logs, fresh);
+    log_level_parse(fresh->loglevel, &level);
+    log_open(worker->spec->logs->error_fd, level);
+    settings_free(worker->settings);
+    worker->settings = fresh;
 }
 
 /* Back to NONE first: the order may be given again at any time. */
@@ -149,6 +196,8 @@ static void reopen(struct worker *worker)
     worker->obeyed = BOARD_COMMAND_NONE;
     if (worker->log)
         access_log_flush(worker->log);
+    if (worker->spec->live)
+        settings_follow(worker);
     if (worker->spec->logs)
         logs_reopen(worker->spec->logs);
 }
@@ -384,6 +433,8 @@ int worker_run(const struct worker_spec *spec)
         .recheck_ns = UINT64_MAX,
         .now_ns = now_ns(),
         .signal_fd = -1,
+        .live_serial = spec->live_serial,
+        .grace_ns = spec->graceful_timeout_ms * NS_PER_MS,
     };
     int code = 1;
     int error;
@@ -401,6 +452,7 @@ int worker_run(const struct worker_spec *spec)
     if (worker.ring)
         ring_free(worker.ring);
     exchange_table_done(&worker.table);
+    settings_free(worker.settings);
     if (worker.signal_fd >= 0)
         close(worker.signal_fd);
     return code;

@@ -9,6 +9,7 @@
 
 #include "core/board.h"
 #include "core/conn.h"
+#include "workers/live.h"
 #include "workers/logs.h"
 
 struct worker_spec {
@@ -18,8 +19,10 @@ struct worker_spec {
     enum ring_backend io;
     struct conn_config conn;
     struct access_config access;
-    const struct logs *logs; /* opened anew on BOARD_COMMAND_REOPEN */
+    struct logs *logs; /* opened anew on BOARD_COMMAND_REOPEN */
     uint32_t graceful_timeout_ms;
+    const struct live *live; /* newer settings than these; NULL: never */
+    uint32_t live_serial;    /* these */
 };
 
 /* The exit code of the process: 0 drained, 1 could not start. */
