@@ -139,11 +139,12 @@ struct board {
     cache_aligned _Atomic uint64_t death_epoch; /* interpreters died so far */
     _Atomic uint32_t worker_count;              /* slots 0.. in service */
     _Atomic uint32_t draining;
-    _Atomic uint32_t epoll_said;  /* W: worker: why is in the log */
-    _Atomic uint32_t template_up; /* new interpreters can be forked */
-    uint64_t steal_off;           /* uint16_t[worker_slots][worker_slots] */
-    uint64_t worker_off;          /* struct board_worker[] */
-    uint64_t interp_off;          /* struct board_interp[] */
+    _Atomic uint32_t epoll_said;    /* W: worker: why is in the log */
+    _Atomic uint32_t reload_wanted; /* W: an interpreter: code has changed */
+    _Atomic uint32_t template_up;   /* new interpreters can be forked */
+    uint64_t steal_off;             /* uint16_t[worker_slots][worker_slots] */
+    uint64_t worker_off;            /* struct board_worker[] */
+    uint64_t interp_off;            /* struct board_interp[] */
 };
 
 /*

@@ -58,7 +58,7 @@ enum template_hook {
 struct template_message {
     uint32_t op;
     uint32_t slot;
-    int32_t code;
+    int32_t code;    /* FORK: nothing has served yet */
     int32_t node;    /* preferred NUMA node, or -1 */
     uint32_t pinned; /* cpus is to be applied */
     int32_t pid;

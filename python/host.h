@@ -29,6 +29,7 @@ struct host {
     struct loader loader;
     const char *name;      /* for titles: proc_name, or the application's */
     PyObject *application; /* owned; NULL until it is loaded */
+    bool explains;         /* why there is no application: it is ours */
 };
 
 /*

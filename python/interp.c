@@ -5,12 +5,14 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "hooks.h"
 #include "memory_node.h"
 #include "signals.h"
 #include "wait_thread.h"
+#include "watch.h"
 
 static void name_process(const struct host *host, uint32_t slot)
 {
@@ -46,10 +48,27 @@ static int load(struct host *host)
                        &host->application);
 }
 
+/*
+ * With --reload, a first start that fails is shown to whoever asks, and files
+ * are watched until it works. Later the old code goes on instead.
+ */
+static int load_or_explain(struct host *host, bool nothing_serves)
+{
+    int code;
+
+    if (host->application || !nothing_serves || !host_flag(host, "reload"))
+        return load(host);
+    code = loader_explain(&host->loader, host_text(host, "wsgi_app"),
+                          &host->application);
+    host->explains = code != 0;
+    return host->application ? 0 : code;
+}
+
 static struct wsgi *make_wsgi(const struct host *host)
 {
     struct wsgi_config config = {
         .board = host->board,
+        .late = loader_request_timeout(&host->loader),
         .multiprocess = atomic_load(&host->board->worker_count) > 1,
     };
     struct wsgi *wsgi;
@@ -83,20 +102,30 @@ static int warm_up(const struct host *host)
 {
     const char *path = host_text(host, "warmup_url");
 
-    if (!*path)
+    if (!*path || host->explains)
         return 0;
     return loader_warm_up(&host->loader, host->application, path);
 }
 
-/* Returns the exit code. */
-static int serve(struct host *host, uint32_t slot)
+static int64_t time_of_day_ns(void)
 {
+    struct timespec now;
+
+    clock_gettime(CLOCK_REALTIME, &now);
+    return (int64_t)now.tv_sec * (int64_t)NS_PER_S + now.tv_nsec;
+}
+
+/* Returns the exit code. */
+static int serve(struct host *host, const struct template_message *order)
+{
+    uint32_t slot = order->slot;
     struct board_interp *self = board_interp(host->board, slot);
+    int64_t began_ns = time_of_day_ns();
     struct wsgi *wsgi;
     int code = hooks_post_fork(host);
 
     if (code == 0)
-        code = load(host);
+        code = load_or_explain(host, order->code != 0);
     if (code == 0)
         code = hooks_loaded(host);
     if (code == 0)
@@ -106,6 +135,8 @@ static int serve(struct host *host, uint32_t slot)
     wsgi = make_wsgi(host);
     if (!wsgi)
         return LOADER_BOOT_ERROR;
+    if (host_flag(host, "reload") && board_home(slot) == 0)
+        watch_start(host, began_ns);
     announce_serving(host, self);
     wait_thread_run(host, wsgi, slot);
     wsgi_free(wsgi);
@@ -120,7 +151,7 @@ int interp_run(struct host *host, const struct template_message *order)
     name_process(host, order->slot);
     place(host, order);
     log_info("Booting worker with pid: %d", (int)getpid());
-    code = serve(host, order->slot);
+    code = serve(host, order);
     atomic_store(&self->exit_code, code);
     hooks_leaving(host, signals_interrupted());
     log_info("Worker exiting (pid: %d)", (int)getpid());

@@ -103,11 +103,11 @@ int loader_prepare(const struct loader *loader, const char *chdir,
     return -EINVAL;
 }
 
-int loader_load(const struct loader *loader, const char *uri,
-                PyObject **ret_application)
+static int load_with(const struct loader *loader, const char *function,
+                     const char *uri, PyObject **ret_application)
 {
     owned PyObject *result = call(
-        loader, "load", Py_BuildValue("(N)", PyUnicode_DecodeFSDefault(uri)));
+        loader, function, Py_BuildValue("(N)", PyUnicode_DecodeFSDefault(uri)));
     PyObject *second;
     int code = LOADER_BOOT_ERROR;
 
@@ -122,7 +122,21 @@ int loader_load(const struct loader *loader, const char *uri,
         return 0;
     }
     log_text(PyUnicode_AsUTF8(second), PyTuple_GetItem(result, 2));
+    if (PyTuple_Size(result) == 4)
+        *ret_application = Py_NewRef(PyTuple_GetItem(result, 3));
     return code;
+}
+
+int loader_load(const struct loader *loader, const char *uri,
+                PyObject **ret_application)
+{
+    return load_with(loader, "load", uri, ret_application);
+}
+
+int loader_explain(const struct loader *loader, const char *uri,
+                   PyObject **ret_application)
+{
+    return load_with(loader, "explain", uri, ret_application);
 }
 
 int loader_warm_up(const struct loader *loader, PyObject *application,
@@ -172,4 +186,22 @@ void loader_run_threads(const struct loader *loader, uint32_t count,
         loader_log_exception(loader, "The threads could not be run");
     else if (PyUnicode_GetLength(failure) > 0)
         log_text("Exception outside of a request", failure);
+}
+
+bool loader_start_thread(const struct loader *loader, PyObject *target)
+{
+    owned PyObject *result = call(loader, "start_thread",
+                                  PyTuple_Pack(1, target));
+
+    if (!result)
+        loader_log_exception(loader, "A thread could not be started");
+    return result != NULL;
+}
+
+PyObject *loader_request_timeout(const struct loader *loader)
+{
+    PyObject *found = PyDict_GetItemString(loader->names, "RequestTimeout");
+
+    must(found);
+    return found;
 }

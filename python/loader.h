@@ -34,6 +34,10 @@ int loader_prepare(const struct loader *loader, const char *chdir,
 int loader_load(const struct loader *loader, const char *uri,
                 PyObject **ret_application);
 
+/* The same, but when it fails there is an application too, which says why. */
+int loader_explain(const struct loader *loader, const char *uri,
+                   PyObject **ret_application);
+
 /*
  * Asks a WSGI application for the path, as a client would. 0, or the exit
  * code: it answered with a server error, or raised.
@@ -54,6 +58,12 @@ void loader_flush(const struct loader *loader);
  */
 void loader_run_threads(const struct loader *loader, uint32_t count,
                         PyObject *serve, PyObject *stop);
+
+/* A daemon thread that runs it. False when there can be none: logged. */
+bool loader_start_thread(const struct loader *loader, PyObject *target);
+
+/* The class of what --timeout-soft raises; borrowed. */
+PyObject *loader_request_timeout(const struct loader *loader);
 
 /* Logs the exception that is set, with its traceback, and clears it. */
 void loader_log_exception(const struct loader *loader, const char *title);

@@ -22,6 +22,16 @@ class NotAnApplication(Exception):
     """The name given leads to nothing that can be served."""
 
 
+class RequestTimeout(TimeoutError):
+    """Raised in a request that takes too long: see --timeout-soft."""
+
+    __module__ = "gcorn"
+
+
+def start_thread(target):
+    threading.Thread(target=target, name="gcorn-watch", daemon=True).start()
+
+
 def insert_paths(chdir, pythonpath):
     """chdir comes first, and before it what pythonpath lists."""
     if chdir not in sys.path:
@@ -161,6 +171,26 @@ def find_application(uri):
             "%r is no application: %s objects cannot be called"
             % (uri, type(found).__name__))
     return found
+
+
+def error_page(text):
+    """With --reload, when nothing works yet: says why, until it does."""
+    page = ("%s\n" % text).encode("utf-8", "backslashreplace")
+
+    def application(environ, start_response):
+        start_response("500 Internal Server Error", [
+            ("Content-Type", "text/plain; charset=utf-8"),
+            ("Content-Length", str(len(page)))])
+        return [page]
+    return application
+
+
+def explain(uri):
+    """As load(), but always with an application."""
+    code, found, details = load(uri)
+    if code == 0:
+        return 0, found, None
+    return code, found, details, error_page("%s\n\n%s" % (found, details))
 
 
 def load(uri):

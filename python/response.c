@@ -276,6 +276,7 @@ void response_fail(struct response *response)
 {
     struct exchange_writer *writer = response->writer;
     char date[HTTP_DATE_LEN];
+    int status = response->late ? 504 : 500;
     char *to;
     int64_t room;
     int n;
@@ -293,12 +294,13 @@ void response_fail(struct response *response)
             PyErr_Clear();
             return;
         }
-    n = http_error_response(to, (size_t)room, 500, BYTES(""), BYTES(""), date);
+    n = http_error_response(to, (size_t)room, status, BYTES(""), BYTES(""),
+                            date);
     if (n < 0) {
         break_off(response);
         return;
     }
-    writer->x->status = 500;
+    writer->x->status = (uint16_t)status;
     writer->x->out_flags |= EXCHANGE_OUT_CLOSE;
     if (response->no_body) /* HEAD: only through the empty line */
         n = (int)((char *)memmem(to, (size_t)n, "\r\n\r\n", 4) - to) + 4;

@@ -46,6 +46,7 @@ struct response {
     bool keep_alive;
     bool cut;  /* more than Content-Length came: logged once */
     bool gone; /* nobody waits for it: stop, no error */
+    bool late; /* it took too long: 504, not 500 */
     bool quit; /* the application asked the interpreter to end */
 };
 

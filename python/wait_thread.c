@@ -6,6 +6,7 @@
 #include <time.h>
 
 #include "signals.h"
+#include "soft.h"
 
 /* Reading the CPU clock is a system call: not for each request. */
 #define CPU_EVERY 16
@@ -16,6 +17,7 @@ struct waiter {
     struct wsgi *wsgi;
     struct board_interp *self;
     uint32_t interp;
+    struct soft *soft;     /* NULL: no soft timeouts */
     uint64_t max_requests; /* UINT64_MAX: no limit */
 };
 
@@ -117,6 +119,7 @@ static void serve(const struct waiter *waiter)
 {
     struct exchange_thread thread;
     struct exchange_writer writer;
+    struct soft_seat *seat = soft_enter(waiter->soft);
     uint64_t cpu_ns = thread_cpu_ns();
 
     exchange_thread_init(&thread, &waiter->host->site, waiter->interp);
@@ -126,8 +129,10 @@ static void serve(const struct waiter *waiter)
             continue;
         }
         count_request(waiter, &cpu_ns);
+        soft_begin(seat, writer.x);
         if (!wsgi_serve(waiter->wsgi, &writer))
             signals_drain(waiter->self);
+        soft_end(seat);
     }
     exchange_announce(&thread);
     add(&waiter->self->cpu_ns, thread_cpu_ns() - cpu_ns);
@@ -178,8 +183,10 @@ void wait_thread_run(struct host *host, struct wsgi *wsgi, uint32_t interp)
     bool in_main;
 
     must(wait_thread_count(host, &threads, &in_main));
+    waiter.soft = soft_start(host, threads);
     if (in_main)
         serve(&waiter);
     else
         serve_in_threads(&waiter, threads);
+    soft_stop(waiter.soft);
 }

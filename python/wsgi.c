@@ -13,6 +13,7 @@ struct wsgi {
     PyObject *application;
     PyObject *close_name; /* "close" */
     PyObject *format_exception;
+    PyObject *late; /* borrowed */
     struct environ_maker environ;
     struct filewrapper_kit files;
     struct input_kit inputs;
@@ -69,6 +70,7 @@ struct wsgi *wsgi_new(const struct wsgi_config *config, PyObject *application)
         return NULL;
     }
     wsgi->application = Py_NewRef(application);
+    wsgi->late = config->late;
     if (init_parts(wsgi, config) < 0) {
         wsgi_free(wsgi);
         return NULL;
@@ -117,6 +119,8 @@ static void log_exception(struct wsgi *wsgi, struct response *response)
     if (!exception || (response->gone &&
                        PyErr_GivenExceptionMatches(exception, PyExc_OSError)))
         return;
+    if (wsgi->late && PyErr_GivenExceptionMatches(exception, wsgi->late))
+        response->late = true;
     if (PyErr_GivenExceptionMatches(exception, PyExc_SystemExit) ||
         PyErr_GivenExceptionMatches(exception, PyExc_KeyboardInterrupt))
         response->quit = true;

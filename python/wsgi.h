@@ -17,6 +17,7 @@ struct wsgi_config {
     struct board *board;
     bool multithread;
     bool multiprocess;
+    PyObject *late; /* what --timeout-soft raises: 504, not 500; borrowed */
 };
 
 /* With the GIL. NULL with an exception set. */

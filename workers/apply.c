@@ -55,6 +55,7 @@ static const uint8_t how[CONFIG_SETTINGS] = {
     [CONFIG_AT_max_requests] = BY_CODE,
     [CONFIG_AT_max_requests_jitter] = BY_CODE,
     [CONFIG_AT_max_worker_memory] = BY_CODE,
+    [CONFIG_AT_timeout_soft] = BY_CODE,
     [CONFIG_AT_boot_timeout] = BY_CODE,
     [CONFIG_AT_warmup_url] = BY_CODE,
     [CONFIG_AT_chdir] = BY_CODE,

@@ -208,6 +208,8 @@ void generation_settle(struct master *master)
 {
     struct template *current = &master->current;
 
+    if (atomic_exchange(&master->board->reload_wanted, 0))
+        generation_reload(master);
     if (current->pid == 0 && master->phase < MASTER_LEAVING) {
         if (master->now >= current->retry_ns)
             template_start(master, current);

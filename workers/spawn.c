@@ -337,6 +337,7 @@ int spawn_interp(const struct master *master, const struct template *from,
                                                   board_home(interp_slot));
     struct template_message order = {
         .op = TEMPLATE_FORK,
+        .code = !master->ever_served,
         .slot = interp_slot,
         .node = place->memory_node,
         .pinned = !cpus_is_empty(&place->interp_cpus),

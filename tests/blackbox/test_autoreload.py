@@ -1,0 +1,113 @@
+# SPDX-License-Identifier: MIT
+"""--reload and --timeout-soft."""
+
+import time
+
+import pytest
+
+from client import wait_until
+from load import Load
+
+pytestmark = pytest.mark.gcorn
+
+CODE = """
+import part
+def app(environ, start_response):
+    start_response("200 OK", [("Content-Type", "text/plain")])
+    return [part.TEXT.encode()]
+"""
+
+
+@pytest.fixture
+def site(tmp_path):
+    def write(name, text):
+        fresh = tmp_path / "fresh"
+        fresh.write_text(text)
+        fresh.replace(tmp_path / name)
+
+    write("site_.py", CODE)
+    write("part.py", "TEXT = 'one'\n")
+    return write
+
+
+@pytest.mark.parametrize("engine", ["inotify", "poll"])
+def test_a_change_is_seen(start, site, tmp_path, engine):
+    server = start("site_:app", "-w", "2", "--reload", "--reload-engine",
+                   engine, chdir=tmp_path)
+    with Load(server) as load:
+        site("part.py", "TEXT = 'two'\n")
+        wait_until(lambda: server.get("/").text == "two")
+        assert "part.py modified" in server.log()
+        # What is broken is said, and the old code goes on.
+        site("part.py", "TEXT = \n")
+        server.wait_log("SyntaxError")
+        server.wait_log("Reload failed")
+        load.more(50)
+        site("part.py", "TEXT = 'three'\n")
+        wait_until(lambda: server.get("/").text == "three")
+    load.all_good()
+
+
+def test_other_files_too(start, site, tmp_path):
+    pages = tmp_path / "pages" / "deep"
+    pages.mkdir(parents=True)
+    (pages / "a.html").write_text("a")
+    server = start("site_:app", "-w", "1", "--reload", "--reload-extra-file",
+                   "pages/**/*.html", chdir=tmp_path, cwd=tmp_path)
+    (pages / "b.html").write_text("b")
+    server.wait_log("b.html modified")
+    server.wait_log("Reload: done")
+
+
+def test_a_first_start_that_fails_is_shown(start, site, tmp_path):
+    site("part.py", "TEXT = undefined_name\n")
+    server = start("site_:app", "-w", "1", "--reload", chdir=tmp_path,
+                   ready=None)
+    wait_until(server_says(server, 500, "undefined_name"))
+    site("part.py", "TEXT = 'mended'\n")
+    wait_until(server_says(server, 200, "mended"))
+
+
+def server_says(server, status, text):
+    def says():
+        try:
+            response = server.get("/")
+        except OSError:
+            return False
+        return response.status == status and text in response.text
+    return says
+
+
+SLOW = """
+import time
+ROLLED_BACK = []
+def app(environ, start_response):
+    if environ["PATH_INFO"] == "/slow":
+        try:
+            while True:
+                time.sleep(0.01)
+        except TimeoutError:
+            ROLLED_BACK.append(1)
+            raise
+    start_response("200 OK", [("Content-Type", "text/plain")])
+    return [b"%d" % len(ROLLED_BACK)]
+"""
+
+
+@pytest.mark.parametrize("threads", ["1", "3"])
+def test_a_soft_timeout_lets_the_application_roll_back(start, tmp_path,
+                                                       threads):
+    (tmp_path / "slow_.py").write_text(SLOW)
+    server = start("slow_:app", "-w", "1", "--threads", threads, "--timeout",
+                   "31", "--timeout-soft", "30", chdir=tmp_path)
+    pids = [p.pid for p in server.interpreters()]
+    response = server.get("/slow")
+    assert response.status == 504
+    # Where it was is in the log; the interpreter serves on.
+    assert "in app" in server.log() and "RequestTimeout" in server.log()
+    for _ in range(20):
+        assert server.get("/").text == "1"
+    assert [p.pid for p in server.interpreters()] == pids
+    # Nothing of it is left for the next request.
+    time.sleep(0.2)
+    assert server.get("/").status == 200
