@@ -85,6 +85,11 @@ static json_t *show_connections(struct call *call)
     return report_connections(call->observer);
 }
 
+static json_t *show_keepalive(struct call *call)
+{
+    return report_keepalive(call->observer);
+}
+
 static json_t *show_dirty(struct call *call)
 {
     (void)call;
@@ -227,6 +232,8 @@ static const struct command {
     {"show listeners", "", show_listeners, "Show bound sockets"},
     {"show connections", "", show_connections,
      "Show connections and queues of each I/O worker"},
+    {"show keepalive", "", show_keepalive,
+     "Recommend a --keep-alive from the gaps between requests"},
     {"worker add", " [N]", worker_add, "Start N more workers (default 1)"},
     {"worker remove", " [N]", worker_remove, "Remove N workers (default 1)"},
     {"worker kill", " <PID>", worker_kill,

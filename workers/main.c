@@ -5,6 +5,7 @@
 #include "autotune.h"
 #include "config.h"
 #include "config_machine.h"
+#include "keepalive_log.h"
 #include "master.h"
 #include "migrate.h"
 #include "title.h"
@@ -121,6 +122,8 @@ int main(int argc, char **argv)
         return 1;
     if (config_load(&config, &input, &error) < 0) {
         code = fail(&error);
+    } else if (config.autotune_log[0] != '\0') {
+        code = keepalive_log_advise(config.autotune_log, stdout);
     } else if (!act(&config)) {
         title_init(&title, argc, argv);
         code = run(&config, &input, &title, &launch);

@@ -18,6 +18,7 @@
 /* How long a client may say and take nothing. */
 #define ADMIN_PATIENCE_NS (30 * NS_PER_S)
 #define CONTROL_PATIENCE_NS (300 * NS_PER_S) /* as Gunicorn's */
+#define ADMIN_RETRY_NS NS_PER_S
 #define BACKLOG 64
 /* Requests of which one's CPU time is measured, for the histogram. */
 #define CPU_SAMPLE 16
@@ -94,6 +95,31 @@ static int admin_open(struct observer *observer, struct config_error *error)
     return 0;
 }
 
+/* While an old master lives it has the address: it gets free with its end. */
+static int admin_start(struct observer *observer, struct config_error *error)
+{
+    int err = admin_open(observer, error);
+
+    if (err == 0 || observer->master->launch->predecessor == 0)
+        return err;
+    listener_close(&observer->admin_listener);
+    observer->admin_retry_ns = now_ns() + ADMIN_RETRY_NS;
+    return 0;
+}
+
+static void admin_settle(struct observer *observer, uint64_t now)
+{
+    struct config_error error;
+
+    if (observer->admin_retry_ns == 0 || now < observer->admin_retry_ns)
+        return;
+    observer->admin_retry_ns = 0;
+    if (admin_open(observer, &error) == 0)
+        return;
+    listener_close(&observer->admin_listener);
+    observer->admin_retry_ns = now + ADMIN_RETRY_NS;
+}
+
 /* Without it the server serves as well. */
 static int control_open(struct observer *observer, struct config_error *error)
 {
@@ -134,7 +160,7 @@ int observer_open(struct master *master, struct config_error *error)
     if (err < 0)
         return config_fail(error, 1, "Can't map the shared memory: %s",
                            strerror(-err));
-    err = admin_open(observer, error);
+    err = admin_start(observer, error);
     return err < 0 ? err : control_open(observer, error);
 }
 
@@ -155,6 +181,7 @@ void observer_settle(struct master *master)
     if (observer == NULL)
         return;
     control_socket_settle(&observer->control_socket, master->now);
+    admin_settle(observer, master->now);
     master_wake_at(master, gate_due(&observer->admin));
     master_wake_at(master, gate_due(&observer->control));
 }

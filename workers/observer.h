@@ -28,6 +28,7 @@ struct observer {
     uint64_t started_ns;
     struct listener admin_listener;
     struct gate admin;
+    uint64_t admin_retry_ns; /* when to try to listen again; 0: it does */
     struct control_socket control_socket;
     struct gate control;
 };

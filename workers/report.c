@@ -412,6 +412,64 @@ json_t *report_connections(const struct observer *observer)
     return counted("connections", connections_json(observer));
 }
 
+static json_t *choices_json(const struct keepalive_choice *choices)
+{
+    json_t *list = json_array();
+
+    for (uint32_t i = 0; i < KEEPALIVE_CHOICES; i++)
+        json_array_append_new(
+            list,
+            json_pack("{s:i, s:f, s:I, s:I}", "keep_alive",
+                      (int)choices[i].seconds, "kept_percent",
+                      round(choices[i].kept * 1000) / 10, "idle_connections",
+                      (json_int_t)ceil(choices[i].idle), "memory_bytes",
+                      (json_int_t)choices[i].bytes));
+    return list;
+}
+
+/* What a connection would have done later that was closed is not known. */
+static const char *keepalive_note(const struct keepalive *keepalive,
+                                  uint64_t closed)
+{
+    if (keepalive->returns < 100)
+        return "few requests so far: ask again later";
+    if ((double)closed > (keepalive->returns + (double)closed) / 20)
+        return "many connections were closed because keep-alive was over, and "
+               "whether they had come back is not known: try a longer one";
+    return "a proxy in front should close first: its own idle timeout should "
+           "be shorter than keep-alive";
+}
+
+json_t *report_keepalive(const struct observer *observer)
+{
+    const struct config *config = observer->master->config;
+    struct keepalive_choice choices[KEEPALIVE_CHOICES];
+    struct keepalive keepalive = {
+        .seconds = age_of(observer, observer->started_ns)};
+    struct stats sum;
+    json_t *json;
+    int best;
+
+    report_sum(observer, &sum);
+    keepalive_add_histogram(&keepalive, &sum.gap);
+    keepalive.ends = (double)(load(&sum.idle_timeouts) + load(&sum.idle_left));
+    best = keepalive_choose(&keepalive, choices);
+    json = json_pack("{s:I, s:I, s:I, s:I}", "keep_alive",
+                     (json_int_t)config->keepalive, "came_back",
+                     (json_int_t)load(&sum.gap.count), "closed_by_us",
+                     (json_int_t)load(&sum.idle_timeouts), "closed_by_peer",
+                     (json_int_t)load(&sum.idle_left));
+    json_object_set_new(json, "recommended",
+                        best < 0 ? json_null()
+                                 : json_integer(choices[best].seconds));
+    json_object_set_new(
+        json, "note",
+        json_string(keepalive_note(&keepalive, load(&sum.idle_timeouts))));
+    if (best >= 0)
+        json_object_set_new(json, "choices", choices_json(choices));
+    return json;
+}
+
 json_t *report_status(const struct observer *observer)
 {
     const struct master *master = observer->master;

@@ -7,6 +7,7 @@
 #ifndef GCORN_WORKERS_REPORT_H
 #define GCORN_WORKERS_REPORT_H
 
+#include "workers/keepalive.h"
 #include "workers/observer.h"
 
 #include <jansson.h>
@@ -20,6 +21,8 @@ json_t *report_all(const struct observer *observer);
 json_t *report_stats(const struct observer *observer);
 json_t *report_config(const struct observer *observer);
 json_t *report_listeners(const struct observer *observer);
+/* What --keep-alive should be, from the gaps between requests so far. */
+json_t *report_keepalive(const struct observer *observer);
 /* The counters and histograms of all workers together. */
 void report_sum(const struct observer *observer, struct stats *sum);
 /* Of each I/O worker: its connections and what they wait for. */

@@ -2,7 +2,9 @@
 """The master's admin address: metrics and state, whatever the workers do."""
 
 import json
+import os
 import shutil
+import signal
 import socket
 import subprocess
 
@@ -177,3 +179,25 @@ def test_an_address_that_is_taken(start):
                        "127.0.0.1:%d" % taken.getsockname()[1], ready=None)
         assert server.wait() == 1
         assert "Address already in use" in server.log()
+
+
+def test_a_new_master_gets_the_address(admin):
+    """After USR2 it is the old one's until that has gone."""
+    server, address = admin("probe:app", "-w", "1")
+    old = json.loads(client.get(address, "/status.json").body)["stats"]["pid"]
+    server.signal(signal.SIGUSR2)
+    server.wait_log(r"Listening at: .*Listening at: ")
+    server.wait_log(r"Booting worker.*Booting worker")
+    assert client.get(address, "/livez").status == 200
+    os.kill(old, signal.SIGTERM)
+
+    def new():
+        try:
+            state = json.loads(client.get(address, "/status.json").body)
+        except OSError:
+            return 0
+        return state["stats"]["pid"] not in (0, old) and state["stats"]["pid"]
+    pid = wait_until(new, what="the new master's answer")
+    assert server.get("/").status == 200
+    os.kill(pid, signal.SIGTERM)
+    server.nothing_left()

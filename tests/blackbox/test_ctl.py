@@ -231,3 +231,33 @@ def test_commands_from_a_pipe(ctl):
         text=True, timeout=60, env=it.server.env)
     assert done.returncode == 1
     assert done.stdout.count('"uptime"') == 1
+
+
+def test_keepalive_advice(ctl):
+    it = ctl()
+    with it.server.connect() as client:
+        for _ in range(150):
+            client.request("/")
+    wait_until(lambda: it.ask("show", "keepalive")["closed_by_peer"] > 0,
+               what="the end of the connection")
+    advice = it.ask("show", "keepalive")
+    assert advice["came_back"] == 149
+    assert advice["keep_alive"] == 2
+    assert advice["recommended"] == 1
+    assert advice["choices"][0]["kept_percent"] == 100
+    assert "KEEP ALIVE" in it.run("show", "keepalive").stdout
+
+
+def test_autotune_log(ctl, tmp_path):
+    log = tmp_path / "nginx.log"
+    log.write_text("".join(
+        '10.0.0.%d - - [24/Nov/2026:20:00:%02d +0000] "GET /" 200\n'
+        % (i % 3, i) for i in range(60)))
+    command = ctl().server.command
+    done = subprocess.run([*command, "--autotune-log", log], timeout=60,
+                          capture_output=True, text=True)
+    assert done.returncode == 0
+    assert "Recommended: --keep-alive 5" in done.stdout
+    missing = subprocess.run([*command, "--autotune-log", "/nothing"],
+                             timeout=60, capture_output=True, text=True)
+    assert missing.returncode == 1 and "can't read" in missing.stderr
