@@ -409,7 +409,7 @@ def test_more_requests_than_exchanges(start, go):
         for client in batch:
             client.send(request_bytes("/"))
         clients += batch
-        refused = first_answer(batch)
+        refused = first_answer(clients)
     assert refused is not None, "9000 requests found a place"
     assert refused.status == 503
     assert refused.get("retry-after").isdigit()
@@ -423,10 +423,10 @@ def test_more_requests_than_exchanges(start, go):
     assert server.get("/").status == 200
 
 
-def first_answer(batch):
+def first_answer(clients):
     """An answer that came although nothing can be served."""
     poller = select.poll()
-    by_fd = {client.sock.fileno(): client for client in batch}
+    by_fd = {client.sock.fileno(): client for client in clients}
     for fd in by_fd:
         poller.register(fd, select.POLLIN)
     for fd, _ in poller.poll(50):
