@@ -66,7 +66,12 @@ const char *ring_why(const struct ring *ring);
 /* The same for an error of ring_open() with RING_URING. */
 void ring_explain(int error, char text[RING_WHY_BYTES]);
 
-/* One connection; result: the descriptor, CLOEXEC, TCP_NODELAY not set. */
+/*
+ * One connection; result: the descriptor, CLOEXEC, TCP_NODELAY not set;
+ * -EAGAIN: another process was faster. At most 64 at a time. Makes the
+ * listening socket non-blocking. A process that dies takes no connection of
+ * the queue along.
+ */
 void ring_accept(struct ring *ring, int listen_fd, uint64_t token);
 
 /*

@@ -1,56 +1,16 @@
 /* SPDX-License-Identifier: MIT */
-/*
- * The io_uring backend. Everything that knows liburing is in this file.
- *
- * The submission queue is filled and published here instead of through
- * io_uring_get_sqe() and io_uring_submit(): those differ between liburing 2.3
- * and later ones, and 2.3 cannot pass IORING_ENTER_NO_IOWAIT.
- */
-#include "ring_backend.h"
+#include "ring_uring.h"
 
-#include <liburing.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <sys/mman.h>
 
-/* Newer than liburing 2.3; the values are the kernel's ABI. */
-#define ENTER_NO_IOWAIT (1U << 7)
-#define FEATURE_NO_IOWAIT (1U << 17)
-
-#define GROUP 0 /* of the receive buffers */
-#define NO_EVENT UINT64_MAX
 #define SUBMIT_TRIES 64
 
-struct uring {
-    struct ring ring;
-    struct io_uring io;
-    uint32_t sq_entries;
-    uint32_t cq_entries;
-    uint32_t sq_tail; /* published by enter() */
-    uint32_t enter_flags;
-    uint32_t wait_flags;
-    int broken; /* -errno of an enter that cannot be repeated */
-
-    /* One per submission entry, and one for the spare: lent till submitted. */
-    struct msghdr *messages;
-    struct io_uring_sqe spare; /* written to when the ring is broken */
-
-    struct io_uring_buf_ring *offered; /* shared with the kernel */
-    char *buffers;
-    size_t mapped_bytes;
-    uint32_t buffer_count;
-    uint32_t buffer_bytes;
-    uint32_t buffers_free;
-    uint32_t put_back; /* written behind the tail, not yet published */
-};
-
 static const uint64_t notify_one = 1;
-
-static struct uring *uring_of(struct ring *ring)
-{
-    return (struct uring *)(void *)ring;
-}
 
 static const struct uring *uring_of_const(const struct ring *ring)
 {
@@ -136,30 +96,57 @@ static void silence(struct io_uring_sqe *sqe)
     sqe->flags |= IOSQE_CQE_SKIP_SUCCESS;
 }
 
+/* Another worker may be faster: then accepting must not block. */
+static struct accept_op *accept_op_new(struct uring *uring, int fd)
+{
+    struct accept_op *op = &uring->accepts[uring->accept_count];
+    int flags = fcntl(fd, F_GETFL);
+
+    must(uring->accept_count < RING_URING_ACCEPTS);
+    uring->accept_count++;
+    if (flags >= 0 && !(flags & O_NONBLOCK))
+        fcntl(fd, F_SETFL, flags | O_NONBLOCK);
+    op->fd = fd;
+    return op;
+}
+
+static struct accept_op *accept_op_of(struct uring *uring, int fd)
+{
+    for (uint32_t i = 0; i < uring->accept_count; i++)
+        if (uring->accepts[i].fd == fd &&
+            uring->accepts[i].token == RING_URING_NO_EVENT)
+            return &uring->accepts[i];
+    return accept_op_new(uring, fd);
+}
+
+/*
+ * Waits for a connection and leaves it in the queue: with IORING_OP_ACCEPT,
+ * a process that is killed takes a last one while the kernel takes its ring
+ * apart. One shot, and not all wake: a multishot accept on a shared socket
+ * takes every connection for one worker, and those wait when it is busy.
+ */
 static void uring_accept(struct ring *ring, int listen_fd, uint64_t token)
 {
-    struct io_uring_sqe *sqe = sqe_get(uring_of(ring), token);
+    struct uring *uring = ring_uring_of(ring);
 
-    /*
-     * One shot: a multishot accept on a shared socket takes every connection
-     * for one worker, and those wait when it is busy.
-     */
-    io_uring_prep_accept(sqe, listen_fd, NULL, NULL, SOCK_CLOEXEC);
+    accept_op_of(uring, listen_fd)->token = token;
+    io_uring_prep_poll_add(sqe_get(uring, token), listen_fd,
+                           POLLIN | EPOLLEXCLUSIVE);
 }
 
 static void uring_recv(struct ring *ring, int fd, uint64_t token)
 {
-    struct io_uring_sqe *sqe = sqe_get(uring_of(ring), token);
+    struct io_uring_sqe *sqe = sqe_get(ring_uring_of(ring), token);
 
     io_uring_prep_recv_multishot(sqe, fd, NULL, 0, 0);
     sqe->flags |= IOSQE_BUFFER_SELECT;
-    sqe->buf_group = GROUP;
+    sqe->buf_group = RING_URING_GROUP;
 }
 
 static void uring_recv_into(struct ring *ring, int fd, void *to, size_t len,
                             uint64_t token)
 {
-    io_uring_prep_recv(sqe_get(uring_of(ring), token), fd, to,
+    io_uring_prep_recv(sqe_get(ring_uring_of(ring), token), fd, to,
                        min_u64(len, INT32_MAX), 0);
 }
 
@@ -170,7 +157,7 @@ static void uring_recv_into(struct ring *ring, int fd, void *to, size_t len,
 static void uring_send(struct ring *ring, int fd, const struct iovec *iov,
                        uint32_t count, uint64_t token)
 {
-    struct uring *uring = uring_of(ring);
+    struct uring *uring = ring_uring_of(ring);
     struct io_uring_sqe *sqe = sqe_get(uring, token);
     struct msghdr *message = &uring->messages[uring->sq_entries];
     int flags = MSG_NOSIGNAL | MSG_WAITALL;
@@ -193,8 +180,8 @@ static void uring_read(struct ring *ring, int fd, const struct iovec *to,
 {
     uint32_t len = (uint32_t)min_u64(to->iov_len, INT32_MAX);
 
-    io_uring_prep_read(sqe_get(uring_of(ring), token), fd, to->iov_base, len,
-                       offset);
+    io_uring_prep_read(sqe_get(ring_uring_of(ring), token), fd, to->iov_base,
+                       len, offset);
 }
 
 static void uring_write(struct ring *ring, int fd, const struct iovec *from,
@@ -202,18 +189,20 @@ static void uring_write(struct ring *ring, int fd, const struct iovec *from,
 {
     uint32_t len = (uint32_t)min_u64(from->iov_len, INT32_MAX);
 
-    io_uring_prep_write(sqe_get(uring_of(ring), token), fd, from->iov_base, len,
-                        offset);
+    io_uring_prep_write(sqe_get(ring_uring_of(ring), token), fd, from->iov_base,
+                        len, offset);
 }
 
 static void uring_poll(struct ring *ring, int fd, uint64_t token)
 {
-    io_uring_prep_poll_multishot(sqe_get(uring_of(ring), token), fd, POLLIN);
+    io_uring_prep_poll_multishot(sqe_get(ring_uring_of(ring), token), fd,
+                                 POLLIN);
 }
 
 static void uring_notify(struct ring *ring, int event_fd)
 {
-    struct io_uring_sqe *sqe = sqe_get(uring_of(ring), NO_EVENT);
+    struct io_uring_sqe *sqe = sqe_get(ring_uring_of(ring),
+                                       RING_URING_NO_EVENT);
 
     io_uring_prep_write(sqe, event_fd, &notify_one, sizeof(notify_one), 0);
     silence(sqe);
@@ -221,7 +210,8 @@ static void uring_notify(struct ring *ring, int event_fd)
 
 static void uring_cancel(struct ring *ring, uint64_t token)
 {
-    struct io_uring_sqe *sqe = sqe_get(uring_of(ring), NO_EVENT);
+    struct io_uring_sqe *sqe = sqe_get(ring_uring_of(ring),
+                                       RING_URING_NO_EVENT);
 
     io_uring_prep_cancel64(sqe, token, 0);
     silence(sqe);
@@ -236,7 +226,8 @@ static void uring_shutdown(struct ring *ring, int fd, int how)
 
 static void uring_close(struct ring *ring, int fd)
 {
-    struct io_uring_sqe *sqe = sqe_get(uring_of(ring), NO_EVENT);
+    struct io_uring_sqe *sqe = sqe_get(ring_uring_of(ring),
+                                       RING_URING_NO_EVENT);
 
     io_uring_prep_close(sqe, fd);
     silence(sqe);
@@ -249,7 +240,7 @@ static char *buffer_at(const struct uring *uring, uint32_t buffer)
 
 static void uring_buffer_put(struct ring *ring, int32_t buffer)
 {
-    struct uring *uring = uring_of(ring);
+    struct uring *uring = ring_uring_of(ring);
 
     must(buffer >= 0 && (uint32_t)buffer < uring->buffer_count);
     must(uring->buffers_free < uring->buffer_count);
@@ -281,6 +272,24 @@ static void take_buffer(struct uring *uring, const struct io_uring_cqe *cqe,
     event->data = buffer_at(uring, buffer);
 }
 
+/* The listening socket is ready, or the wait was cancelled. */
+static void take_connection(struct uring *uring, struct ring_event *event)
+{
+    for (uint32_t i = 0; i < uring->accept_count; i++) {
+        struct accept_op *op = &uring->accepts[i];
+
+        if (likely(op->token != event->token))
+            continue;
+        op->token = RING_URING_NO_EVENT;
+        if (event->result >= 0) {
+            int fd = accept4(op->fd, NULL, NULL, SOCK_CLOEXEC);
+
+            event->result = fd < 0 ? -errno : fd;
+        }
+        return;
+    }
+}
+
 static uint32_t reap(struct uring *uring, struct ring_event *events,
                      uint32_t max)
 {
@@ -292,7 +301,7 @@ static uint32_t reap(struct uring *uring, struct ring_event *events,
         const struct io_uring_cqe *cqe =
             &uring->io.cq.cqes[head & (uring->cq_entries - 1)];
 
-        if (cqe->user_data == NO_EVENT)
+        if (cqe->user_data == RING_URING_NO_EVENT)
             continue;
         events[n] = (struct ring_event){
             .token = cqe->user_data,
@@ -302,6 +311,7 @@ static uint32_t reap(struct uring *uring, struct ring_event *events,
         };
         if (cqe->flags & IORING_CQE_F_BUFFER)
             take_buffer(uring, cqe, &events[n]);
+        take_connection(uring, &events[n]);
         n++;
     }
     io_uring_smp_store_release(uring->io.cq.khead, head);
@@ -329,7 +339,7 @@ static int submit_and_wait(struct uring *uring, uint64_t timeout_ns)
  */
 static void uring_submit(struct ring *ring)
 {
-    struct uring *uring = uring_of(ring);
+    struct uring *uring = ring_uring_of(ring);
     int rc = sq_queued(uring) > 0 ? enter(uring, 0, 0, NULL) : 0;
 
     if (!is_passing(rc))
@@ -339,7 +349,7 @@ static void uring_submit(struct ring *ring)
 static int uring_wait(struct ring *ring, struct ring_event *events,
                       uint32_t max, uint64_t timeout_ns)
 {
-    struct uring *uring = uring_of(ring);
+    struct uring *uring = ring_uring_of(ring);
     bool queued = sq_queued(uring) > 0;
     int rc = 0;
 
@@ -365,7 +375,7 @@ static bool uring_has_events(const struct ring *ring)
 
 static void uring_free(struct ring *ring)
 {
-    struct uring *uring = uring_of(ring);
+    struct uring *uring = ring_uring_of(ring);
 
     io_uring_queue_exit(&uring->io);
     if (uring->offered != NULL)
@@ -374,7 +384,7 @@ static void uring_free(struct ring *ring)
     free(uring);
 }
 
-static const struct ring_ops uring_ops = {
+const struct ring_ops ring_uring_ops = {
     .name = "io_uring",
     .free = uring_free,
     .accept = uring_accept,
@@ -394,194 +404,3 @@ static const struct ring_ops uring_ops = {
     .submit = uring_submit,
     .has_events = uring_has_events,
 };
-
-/*
- * DEFER_TASKRUN (Linux 6.1) halves the CPU time of a request and never
- * interrupts other calls; without it epoll is better. NO_SQARRAY and others
- * that liburing 2.3 does not know corrupt its ring: never add them here.
- * Rings count against RLIMIT_MEMLOCK (again since about 6.14), for all
- * processes of the user together, so a smaller one may still be had.
- */
-static int set_up(struct uring *uring, const struct ring_config *config)
-{
-    uint32_t sq = config->submit_entries;
-    uint32_t cq = config->completion_entries;
-    struct io_uring_params params;
-    int rc;
-
-    for (;;) {
-        params = (struct io_uring_params){
-            .flags = IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN |
-                     IORING_SETUP_SUBMIT_ALL | IORING_SETUP_CLAMP |
-                     IORING_SETUP_CQSIZE | IORING_SETUP_TASKRUN_FLAG |
-                     IORING_SETUP_R_DISABLED,
-            .cq_entries = cq,
-        };
-        rc = io_uring_queue_init_params(sq, &uring->io, &params);
-        if (rc != -ENOMEM || cq <= 256)
-            break;
-        cq /= 2;
-        sq = sq > 64 ? sq / 2 : sq;
-    }
-    uring->sq_entries = params.sq_entries;
-    uring->cq_entries = params.cq_entries;
-    return rc;
-}
-
-static int check_features(struct uring *uring)
-{
-    uint32_t needed = IORING_FEAT_NODROP | IORING_FEAT_SUBMIT_STABLE |
-                      IORING_FEAT_EXT_ARG | IORING_FEAT_CQE_SKIP;
-
-    uring->wait_flags = IORING_ENTER_GETEVENTS;
-    /* Else an idle worker's core shows 100 % iowait (Linux 6.1.39 - 6.14). */
-    if (uring->io.features & FEATURE_NO_IOWAIT)
-        uring->wait_flags |= ENTER_NO_IOWAIT;
-    return (uring->io.features & needed) == needed ? 0 : -EINVAL;
-}
-
-/* The list of offered buffers and the buffers, in one mapping of our own. */
-static int map_buffers(struct uring *uring, const struct ring_config *config)
-{
-    size_t list = config->buffers * sizeof(struct io_uring_buf);
-    size_t total;
-
-    list = (list + 4095) / 4096 * 4096;
-    total = list + (size_t)config->buffers * config->buffer_bytes;
-    uring->offered = mmap(NULL, total, PROT_READ | PROT_WRITE,
-                          MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    if (uring->offered == MAP_FAILED) {
-        uring->offered = NULL;
-        return -ENOMEM;
-    }
-    /* A forked child that maps it would keep the connections open. */
-    madvise(uring->offered, total, MADV_DONTFORK);
-    uring->buffers = (char *)uring->offered + list;
-    uring->mapped_bytes = total;
-    uring->buffer_count = config->buffers;
-    uring->buffer_bytes = config->buffer_bytes;
-    return 0;
-}
-
-/* io_uring_setup_buf_ring() came with liburing 2.4. */
-static int offer_buffers(struct uring *uring)
-{
-    struct io_uring_buf_reg reg = {
-        .ring_addr = (uint64_t)(uintptr_t)uring->offered,
-        .ring_entries = uring->buffer_count,
-        .bgid = GROUP,
-    };
-    int rc = io_uring_register_buf_ring(&uring->io, &reg, 0);
-
-    if (rc != 0)
-        return rc;
-    io_uring_buf_ring_init(uring->offered);
-    for (uint32_t i = 0; i < uring->buffer_count; i++)
-        uring_buffer_put(&uring->ring, (int32_t)i);
-    return 0;
-}
-
-static const uint8_t allowed_ops[] = {
-    IORING_OP_ACCEPT,   IORING_OP_RECV,         IORING_OP_SEND,
-    IORING_OP_SENDMSG,  IORING_OP_READ,         IORING_OP_WRITE,
-    IORING_OP_POLL_ADD, IORING_OP_ASYNC_CANCEL, IORING_OP_CLOSE,
-};
-
-static const uint8_t allowed_registers[] = {
-    IORING_REGISTER_ENABLE_RINGS,
-    IORING_REGISTER_RING_FDS,
-    IORING_REGISTER_IOWQ_MAX_WORKERS,
-};
-
-/*
- * Least privilege: a ring taken over by an attacker opens no files. Where the
- * kernel refuses, the ring is as good as without. Raw, since liburing 2.3
- * declares the function and does not export it.
- */
-static void restrict_ring(struct uring *uring)
-{
-    struct io_uring_restriction
-        list[ARRAY_SIZE(allowed_ops) + ARRAY_SIZE(allowed_registers) + 1] = {
-            {.opcode = IORING_RESTRICTION_SQE_FLAGS_ALLOWED,
-             .sqe_flags = IOSQE_BUFFER_SELECT | IOSQE_CQE_SKIP_SUCCESS}};
-    uint32_t n = 1;
-
-    for (size_t i = 0; i < ARRAY_SIZE(allowed_ops); i++, n++) {
-        list[n].opcode = IORING_RESTRICTION_SQE_OP;
-        list[n].sqe_op = allowed_ops[i];
-    }
-    for (size_t i = 0; i < ARRAY_SIZE(allowed_registers); i++, n++) {
-        list[n].opcode = IORING_RESTRICTION_REGISTER_OP;
-        list[n].register_op = allowed_registers[i];
-    }
-    io_uring_register((unsigned)uring->io.ring_fd, IORING_REGISTER_RESTRICTIONS,
-                      list, n);
-}
-
-/* Makes the calling thread the ring's only issuer. */
-static int enable(struct uring *uring)
-{
-    uint32_t helpers[2] = {2, 2}; /* threads for reads from cold files */
-    int rc = io_uring_register((unsigned)uring->io.ring_fd,
-                               IORING_REGISTER_ENABLE_RINGS, NULL, 0);
-
-    if (rc != 0)
-        return rc;
-    io_uring_register_iowq_max_workers(&uring->io, helpers); /* may fail */
-    if (io_uring_register_ring_fd(&uring->io) == 1)
-        uring->enter_flags = IORING_ENTER_REGISTERED_RING;
-    io_uring_ring_dontfork(&uring->io);
-    return 0;
-}
-
-/*
- * Entries are submitted in the order they lie in. Newer versions of liburing
- * (2.9 does) set NO_SQARRAY unasked where the kernel has it (6.6): then there
- * is no array, and the kernel takes entries in that order anyway.
- */
-static void index_entries(struct uring *uring)
-{
-    for (uint32_t i = 0; uring->io.sq.array && i < uring->sq_entries; i++)
-        uring->io.sq.array[i] = i;
-}
-
-static int prepare(struct uring *uring, const struct ring_config *config)
-{
-    int rc = check_features(uring);
-
-    if (rc != 0)
-        return rc;
-    uring->messages = calloc(uring->sq_entries + 1, sizeof(struct msghdr));
-    if (uring->messages == NULL)
-        return -ENOMEM;
-    index_entries(uring);
-    rc = map_buffers(uring, config);
-    if (rc != 0)
-        return rc;
-    rc = offer_buffers(uring);
-    if (rc != 0)
-        return rc;
-    restrict_ring(uring);
-    return enable(uring);
-}
-
-int ring_uring_open(struct ring **ret_ring, const struct ring_config *config)
-{
-    struct uring *uring = calloc(1, sizeof(*uring));
-    int rc;
-
-    if (uring == NULL)
-        return -ENOMEM;
-    uring->ring.ops = &uring_ops;
-    rc = set_up(uring, config);
-    if (rc != 0) {
-        free(uring);
-        return rc;
-    }
-    rc = prepare(uring, config);
-    if (rc != 0)
-        uring_free(&uring->ring);
-    else
-        *ret_ring = &uring->ring;
-    return rc;
-}

@@ -22,7 +22,7 @@ MAY_SEE = {
 
 # The only files that may include a library's header.
 ONLY_IN = {
-    r"liburing(/.*)?\.h": r"core/ring_uring\.c|tools/topo/bench_io\.c",
+    r"liburing(/.*)?\.h": r"core/ring_uring(_open)?\.[ch]|tools/topo/bench_io\.c",
     r"Python\.h": r"python/internal\.h",
     r"hwloc(/.*)?\.h": r"topology/[a-z_]+\.[ch]",
     r"numa(if)?\.h": r"topology/[a-z_]+\.c",
