@@ -46,14 +46,25 @@ static PyObject *make(const struct host *host)
         host->board->error_log_fd);
 }
 
+/* Quickly, for the many who set none of these: hooks.py has the last word. */
+static bool logs_in_python(const struct host *host)
+{
+    const char *logger = host_text(host, "logger_class");
+
+    return *host_text(host, "logconfig") ||
+           *host_text(host, "logconfig_json") ||
+           (*logger && strcmp(logger, "gunicorn.glogging.Logger") != 0);
+}
+
 int hooks_init(struct host *host)
 {
     owned PyObject *objects = NULL;
 
     objects = Py_NewRef(conffile_get(&host->conffile, "objects"));
     /* To check a configuration is not to run it. */
-    if (PyDict_Size(objects) == 0 || host_flag(host, "check_config") ||
-        host_flag(host, "print_config"))
+    if (host_flag(host, "check_config") || host_flag(host, "print_config"))
+        return 0;
+    if (PyDict_Size(objects) == 0 && !logs_in_python(host))
         return 0;
     host->hooks = make(host);
     if (!host->hooks) {

@@ -4,10 +4,13 @@ arbiter, worker, request and response.
 
 Compiled into the host (see embed.py), and run only where a hook is set.
 """
+import datetime
+import importlib
 import logging
 import os
 import signal
 import sys
+import time
 
 
 def nothing(*args):
@@ -140,10 +143,24 @@ class Log:
         raise AttributeError(name)
 
 
-def log_of(cfg, log_fd):
-    """Made by logger_class of the configuration file, if that is a class."""
-    logger_class = cfg.objects.get("logger_class")
-    return logger_class(cfg) if logger_class else Log(log_fd, cfg.loglevel)
+DEFAULT_LOGGERS = (None, "", "simple", "gunicorn.glogging.Logger",
+                   "gunicorn.instrument.statsd.Statsd")
+
+
+def python_logger(cfg):
+    """What makes the logger, where logging is Python's business: a
+    logger_class of one's own, or Gunicorn's with a logconfig."""
+    name = cfg.values["logger_class"]
+    found = cfg.objects.get("logger_class")
+    if name in DEFAULT_LOGGERS:
+        if not (cfg.logconfig or cfg.logconfig_dict or cfg.logconfig_json):
+            return None
+        name = "gunicorn.glogging.Logger"
+    elif found is not None and name == "%s.%s" % (found.__module__,
+                                                  found.__qualname__):
+        return found
+    module, _, attribute = name.rpartition(".")
+    return getattr(importlib.import_module(module), attribute)
 
 
 class Application:
@@ -266,11 +283,12 @@ class Body:
                 ended()
 
 
-def around_requests(application, hooks, worker):
-    """pre_request and post_request; the application itself without them."""
+def around_requests(application, hooks, worker, log):
+    """pre_request, post_request and a logger's access(); the application
+    itself without them."""
     before = hooks.get("pre_request")
     after = hooks.get("post_request")
-    if before is None and after is None:
+    if before is None and after is None and log is None:
         return application
     count = sum(parameter.kind in (parameter.POSITIONAL_ONLY,
                                    parameter.POSITIONAL_OR_KEYWORD)
@@ -278,10 +296,11 @@ def around_requests(application, hooks, worker):
 
     def call(environ, start_response):
         worker.nr += 1
+        began = time.monotonic()
         request = Request(environ)
         if before is not None:
             before(worker, request)
-        if after is None:
+        if after is None and log is None:
             return application(environ, start_response)
         response = Response(request)
 
@@ -292,8 +311,12 @@ def around_requests(application, hooks, worker):
             return start_response(status, headers, exc_info)
 
         def ended():
+            if log is not None:
+                log.access(response, request, environ, datetime.timedelta(
+                    seconds=time.monotonic() - began))
             try:
-                after(*(worker, request, environ, response)[:count])
+                if after is not None:
+                    after(*(worker, request, environ, response)[:count])
             except Exception:
                 worker.log.exception("Exception in post_request hook")
 
@@ -318,7 +341,10 @@ class Hooks:
         self.hooks = {name: hook for name, hook in objects.items()
                       if name in HOOKS}
         self.cfg = Settings(pairs, kinds, objects)
-        self.server = Server(self.cfg, log_of(self.cfg, log_fd), master)
+        make_log = python_logger(self.cfg)
+        self.log = make_log(self.cfg) if make_log else None
+        self.server = Server(
+            self.cfg, self.log or Log(log_fd, self.cfg.loglevel), master)
         self.worker = None
 
     def call(self, name, *args):
@@ -370,7 +396,8 @@ class Hooks:
         self.worker.wsgi = self.server.app.callable = application
         self.worker.booted = True
         self.call("post_worker_init", self.worker)
-        return around_requests(application, self.hooks, self.worker)
+        return around_requests(application, self.hooks, self.worker,
+                               self.log)
 
     def leaving(self, interrupted):
         self.worker.alive = False
@@ -380,7 +407,8 @@ class Hooks:
 
 
 def make(pairs, kinds, objects, master, log_fd):
-    """None where no hook is set: then there is nothing to call."""
-    if not any(name in HOOKS for name in objects):
+    """None where no hook and no logger is set: there is nothing to call."""
+    if not (any(name in HOOKS for name in objects) or
+            python_logger(Settings(pairs, kinds, objects))):
         return None
     return Hooks(pairs, kinds, objects, master, log_fd)

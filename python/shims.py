@@ -5,6 +5,7 @@ import them where Gunicorn is not installed. Where it is, it is found first.
 Compiled into the host (see embed.py), and run only if something is imported.
 """
 import datetime
+import json
 import logging
 import logging.config
 import os
@@ -108,9 +109,20 @@ class Logger:
                               logging.Formatter(self.access_fmt),
                               stream=sys.stdout)
         if cfg.logconfig_dict:
-            merged = CONFIG_DEFAULTS.copy()
-            merged.update(cfg.logconfig_dict)
-            logging.config.dictConfig(merged)
+            self._configure(cfg.logconfig_dict)
+        elif cfg.logconfig_json:
+            with open(cfg.logconfig_json) as file:
+                self._configure(json.load(file))
+        elif cfg.logconfig:
+            logging.config.fileConfig(
+                cfg.logconfig, disable_existing_loggers=False,
+                defaults={"__file__": cfg.logconfig,
+                          "here": os.path.dirname(cfg.logconfig)})
+
+    def _configure(self, given):
+        merged = CONFIG_DEFAULTS.copy()
+        merged.update(given)
+        logging.config.dictConfig(merged)
 
     def _get_gunicorn_handler(self, log):
         for handler in log.handlers:
@@ -189,7 +201,7 @@ class Logger:
     @property
     def access_log_enabled(self):
         return bool(self.cfg.accesslog or self.cfg.logconfig or
-                    self.cfg.logconfig_dict)
+                    self.cfg.logconfig_json or self.cfg.logconfig_dict)
 
     def access(self, resp, req, environ, request_time):
         if not self.access_log_enabled:

@@ -166,6 +166,18 @@ static void health_set(struct conn_config *conn, const struct config *config)
         conn->local |= CONN_LOCAL_HEALTH;
 }
 
+/* A logger of the application's then writes the access log: hooks.py. */
+static bool logs_in_python(const struct config *config)
+{
+    return config_is_given(config, CONFIG_AT_logconfig) ||
+           config_is_given(config, CONFIG_AT_logconfig_dict) ||
+           config_is_given(config, CONFIG_AT_logconfig_json) ||
+           (config_is_given(config, CONFIG_AT_logger_class) &&
+            strcmp(config->logger_class, "simple") != 0 &&
+            strcmp(config->logger_class, "gunicorn.instrument.statsd.Statsd") !=
+                0);
+}
+
 void spawn_conn_config(struct conn_config *conn, const struct config *config)
 {
     *conn = (struct conn_config){
@@ -180,7 +192,7 @@ void spawn_conn_config(struct conn_config *conn, const struct config *config)
         .connections_max = connections_max(config),
         .address_max = (uint32_t)min_u64(config->limit_address_connections,
                                          UINT32_MAX),
-        .access_log = config->accesslog[0] != '\0',
+        .access_log = config->accesslog[0] != '\0' && !logs_in_python(config),
     };
     proxies_set(conn, config);
     health_set(conn, config);

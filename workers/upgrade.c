@@ -2,6 +2,7 @@
 #include "upgrade.h"
 
 #include "core/log.h"
+#include "hooks.h"
 #include "master.h"
 #include "notify.h"
 #include "pidfile.h"
@@ -125,6 +126,7 @@ void upgrade_start(struct master *master)
         log_error("USR2: there are too many sockets to be handed over");
         return;
     }
+    hooks_pre_exec(master);
     fflush(NULL);
     pid = fork();
     if (pid == 0)

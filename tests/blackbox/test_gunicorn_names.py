@@ -107,6 +107,53 @@ def post_fork(server, worker):
                     % server.interpreters()[0].pid)
 
 
+ACCESS = """
+from gunicorn.glogging import Logger
+class Mine(Logger):
+    def atoms(self, resp, req, environ, request_time):
+        atoms = super().atoms(resp, req, environ, request_time)
+        atoms["mine"] = environ["HTTP_X_MINE"] if "HTTP_X_MINE" in environ \\
+            else "-"
+        return atoms
+accesslog = %r
+access_log_format = "%%(m)s %%(U)s %%(s)s %%(B)s mine=%%(mine)s %%({x-a}o)s"
+logger_class = Mine
+"""
+ACCESS_APP = """
+def app(environ, start_response):
+    start_response("200 OK", [("X-A", "yes")])
+    return [b"hello"]
+"""
+
+
+@pytest.mark.parametrize("real", [False, True])
+def test_the_access_log_of_a_logger(start, tmp_path, python, real):
+    log = tmp_path / "access.log"
+    server = serve(start, tmp_path, () if real else python, ACCESS % str(log),
+                   ACCESS_APP, **({"PYTHONPATH": SITE} if real else {}))
+    server.get("/page?x=1", headers=[("X-Mine", "here")])
+    wait_until(lambda: "GET /page 200 5 mine=here yes\n" in log.read_text())
+    # Once: the worker does not write it as well.
+    assert log.read_text().count("/page") == 1
+
+
+def test_logconfig_dict(start, tmp_path, python):
+    log = tmp_path / "json.log"
+    server = serve(start, tmp_path, python, """
+logconfig_dict = {
+    "formatters": {"json": {"format": '{"said": "%%(message)s"}'}},
+    "handlers": {"file": {"class": "logging.FileHandler", "formatter": "json",
+                          "filename": %r}},
+    "root": {"level": "INFO", "handlers": []},
+    "loggers": {"gunicorn.access": {"level": "INFO", "handlers": ["file"],
+                                    "propagate": False}},
+}
+access_log_format = "%%(m)s %%(U)s"
+""" % str(log), PLAIN)
+    server.get("/page")
+    wait_until(lambda: '{"said": "GET /page"}\n' in log.read_text())
+
+
 def test_the_real_logger(start, tmp_path):
     """Where Gunicorn is installed its own class is found, and served."""
     pytest.importorskip("gunicorn")
