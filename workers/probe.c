@@ -40,9 +40,12 @@ static char *text_of(const char *text)
 static void settings_hold(struct config *config)
 {
     static const enum config_setting held[] = {
-        CONFIG_AT_bind,      CONFIG_AT_workers,        CONFIG_AT_pin,
-        CONFIG_AT_accesslog, CONFIG_AT_pidfile,        CONFIG_AT_autotune,
-        CONFIG_AT_protocol,  CONFIG_AT_proxy_protocol, CONFIG_AT_loglevel,
+        CONFIG_AT_bind,       CONFIG_AT_workers,
+        CONFIG_AT_pin,        CONFIG_AT_accesslog,
+        CONFIG_AT_pidfile,    CONFIG_AT_autotune,
+        CONFIG_AT_protocol,   CONFIG_AT_proxy_protocol,
+        CONFIG_AT_loglevel,   CONFIG_AT_daemon,
+        CONFIG_AT_admin_bind, CONFIG_AT_control_socket_disable,
     };
 
     for (size_t i = 0; i < ARRAY_SIZE(held); i++)
@@ -65,6 +68,7 @@ static void settings_change(struct config *config, int listen_fd)
     config->autotune = text_of("");
     config->admin_bind = text_of("");
     config->control_socket_disable = true;
+    config->daemon = false;
     config->protocol = text_of("http");
     config->proxy_protocol = text_of("off");
     if (strcmp(config->loglevel, "debug") != 0)
@@ -83,6 +87,8 @@ static _Noreturn void trial(const struct probe *probe,
     if (getppid() != parent)
         _exit(EXIT_FAILED);
     close(probe->ready_fd);
+    /* systemd is to hear of the server, not of its trial. */
+    unsetenv("NOTIFY_SOCKET");
     settings_change(&config, probe->client.listen_fd);
     exit(master_run(&config, probe->input, title, &task));
 }

@@ -3,6 +3,7 @@
 
 import json
 import signal
+import socket
 import subprocess
 
 import pytest
@@ -121,3 +122,24 @@ def test_it_serves_with_what_it_measured(start, release_command):
                    command=release_command)
     assert "2 workers, bound by user" in server.log()
     assert server.get("/").status == 200
+
+
+def test_only_the_server_itself_speaks_to_systemd(start, tmp_path,
+                                                  release_command):
+    """Not its trial, which is ready long before."""
+    path = str(tmp_path / "notify")
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+        manager.bind(path)
+        manager.settimeout(20)
+        server = start("hungry:app", "--autotune", command=release_command,
+                       env={"NOTIFY_SOCKET": path})
+        assert server.get("/").status == 200
+        said = manager.recv(4096)
+        manager.settimeout(1)
+        try:
+            while True:
+                said += b"\n" + manager.recv(4096)
+        except TimeoutError:
+            pass
+    assert said.count(b"READY=1") == 1, said
+    assert b"STOPPING" not in said
