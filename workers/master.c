@@ -277,7 +277,6 @@ static int listeners_open(struct master *master, struct config_error *error)
         if (listener->adopted > master->upgrade.shared)
             master->upgrade.shared = listener->adopted;
     }
-    launch_close_rest(launch);
     master->board->listeners = master->listener_count;
     return 0;
 }
@@ -396,7 +395,10 @@ static int prepare(struct master *master, struct config_error *error)
         err = listeners_open(master, error);
     if (err == 0)
         hooks_when_ready(master);
-    return err < 0 ? err : observer_open(master, error);
+    if (err == 0)
+        err = observer_open(master, error);
+    launch_close_rest(master->launch);
+    return err;
 }
 
 static void release(struct master *master)

@@ -69,6 +69,8 @@ static int admin_open(struct observer *observer, struct config_error *error)
         .backlog = BACKLOG,
         .umask = 0117, /* of a Unix socket: owner and group */
         .owner = master->owner,
+        .inherited = master->launch->fds,
+        .inherited_count = master->launch->fd_count,
     };
     struct address address;
     char url[300];

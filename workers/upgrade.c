@@ -5,6 +5,7 @@
 #include "hooks.h"
 #include "master.h"
 #include "notify.h"
+#include "observer.h"
 #include "pidfile.h"
 
 #include <signal.h>
@@ -67,25 +68,39 @@ bool upgrade_waits(const struct master *master)
     return master->upgrade.parent != 0 && !master->ever_served;
 }
 
-/* "5,6,7": those of each listener in the order of its slots. */
+/* "5,6,7", in the order of its slots. */
+static size_t sockets_add(const struct listener *listener, char *text,
+                          size_t size)
+{
+    size_t n = strlen(text);
+
+    for (uint32_t slot = 0; slot < listener->slots && n < size; slot++) {
+        if (listener->fds[slot] >= 0)
+            n += (size_t)snprintf(text + n, size - n, "%s%d", n > 0 ? "," : "",
+                                  listener->fds[slot]);
+    }
+    return n;
+}
+
 static int sockets_list(const struct master *master, char *text, size_t size)
 {
     size_t n = 0;
 
     text[0] = '\0';
-    for (uint32_t i = 0; i < master->listener_count; i++) {
-        const struct listener *listener = &master->listeners[i];
+    for (uint32_t i = 0; i < master->listener_count && n < size; i++)
+        n = sockets_add(&master->listeners[i], text, size);
+    if (master->observer != NULL && n < size)
+        n = sockets_add(&master->observer->admin_listener, text, size);
+    return n < size ? 0 : -ENOBUFS;
+}
 
-        for (uint32_t slot = 0; slot < listener->slots; slot++) {
-            if (listener->fds[slot] < 0)
-                continue;
-            n += (size_t)snprintf(text + n, size - n, "%s%d", n > 0 ? "," : "",
-                                  listener->fds[slot]);
-            if (n >= size)
-                return -ENOBUFS;
-        }
-    }
-    return 0;
+/* Files of Unix sockets go with us, or stay for the other master. */
+static void sockets_own(struct master *master, bool ours)
+{
+    for (uint32_t i = 0; i < master->listener_count; i++)
+        listener_own(&master->listeners[i], ours);
+    if (master->observer != NULL)
+        listener_own(&master->observer->admin_listener, ours);
 }
 
 static _Noreturn void become_new_master(const struct master *master,
@@ -175,8 +190,7 @@ static void promote(struct master *master)
     upgrade->parent = 0;
     upgrade->shared = 0;
     unconfine_all(master);
-    for (uint32_t i = 0; i < master->listener_count; i++)
-        listener_own(&master->listeners[i], true);
+    sockets_own(master, true);
     placement_inherit(&master->placement);
     notify_main(&master->notify, getpid());
 }
@@ -209,13 +223,11 @@ bool upgrade_on_exit(struct master *master, pid_t pid, int status)
 
 void upgrade_leave(struct master *master)
 {
+    sockets_own(master, false);
+    /* Sockets of later slots are ours alone, and go with us. */
     for (uint32_t i = 0; i < master->listener_count; i++) {
-        struct listener *listener = &master->listeners[i];
-
-        listener_own(listener, false);
-        /* Sockets of later slots are ours alone, and go with us. */
         if (master->upgrade.parent != 0)
-            listener_confine(listener, master->upgrade.shared);
+            listener_confine(&master->listeners[i], master->upgrade.shared);
     }
     /* systemd is to follow the one that stays. */
     if (master->upgrade.child != 0)

@@ -120,7 +120,10 @@ static void retire(struct master *master, uint32_t slot)
 
 static void close_slot(struct master *master, uint32_t slot)
 {
-    for (uint32_t i = 0; i < master->listener_count && !master->paused; i++)
+    /* Paused, or wanted again meanwhile, it keeps its sockets. */
+    bool keep = master->paused || slot < slots_wanted(master);
+
+    for (uint32_t i = 0; i < master->listener_count && !keep; i++)
         listener_close_slot(&master->listeners[i], slot);
     master->slots[slot] = (struct worker_slot){.state = WORKER_SLOT_EMPTY};
     placement_close(&master->placement, slot);

@@ -7,9 +7,10 @@ import socket
 
 import pytest
 
-from client import wait_until
+from client import get, wait_until
 from load import Load
 from masters import alive, ended, pid_in, wait_gone, wait_pid
+from server import free_port
 
 pytestmark = pytest.mark.gcorn
 
@@ -192,6 +193,29 @@ def test_a_new_master_that_cannot_serve_changes_nothing(upgradable, tmp_path):
         load.more(50)
     load.all_good()
     assert pid_in(path) == server.pid
+
+
+@pytest.mark.parametrize("kind", ["tcp", "unix"])
+def test_whoever_watches_is_answered_all_the_time(upgradable, tmp_path, kind):
+    admin = (("127.0.0.1", free_port()) if kind == "tcp"
+             else str(tmp_path / "admin"))
+    server = upgradable("-w", "1", "--admin-bind", "%s:%d" % admin
+                        if kind == "tcp" else "unix:" + admin)
+    old = server.pid
+    for _ in range(2):
+        new = new_master(server, old)
+        assert get(admin, "/livez").status == 200
+        complete(server, old, new)
+        assert get(admin, "/livez").status == 200
+        old = new
+    # Taking it back leaves the file where it is.
+    third = new_master(server, old)
+    os.kill(third, signal.SIGTERM)
+    wait_gone(third)
+    assert get(admin, "/livez").status == 200
+    stop(server, old)
+    if kind == "unix":
+        assert not os.path.exists(admin)
 
 
 def test_only_one_at_a_time(upgradable):
