@@ -24,7 +24,6 @@
 /* Descriptors that a worker needs beside its connections. */
 #define FILES_RESERVED 256
 #define CONNECTIONS_MAX 65536
-#define REQUEST_LINE_MAX 8190
 #define FIELDS_MAX 32768
 #define FIELD_SIZE_DEFAULT 8190
 
@@ -137,7 +136,7 @@ static void proxies_set(struct conn_config *conn, const struct config *config)
     trust_set(&conn->uwsgi_allow, config->uwsgi_allow_ips);
 }
 
-/* What Gunicorn makes of values that are 0 or too large. */
+/* What Gunicorn makes of values that are 0; a whole head is 64 KiB at most. */
 static struct http_limits limits_of(const struct config *config)
 {
     uint64_t fields = config->limit_request_fields;
@@ -148,8 +147,7 @@ static struct http_limits limits_of(const struct config *config)
     if (field_size == 0)
         field_size = FIELD_SIZE_DEFAULT;
     return (struct http_limits){
-        .line_bytes = (uint32_t)min_u64(config->limit_request_line,
-                                        REQUEST_LINE_MAX),
+        .line_bytes = (uint32_t)min_u64(config->limit_request_line, INT32_MAX),
         .fields = (uint32_t)fields,
         .field_bytes = (uint32_t)min_u64(field_size, UINT32_MAX),
         .flags = leniency_of(config),

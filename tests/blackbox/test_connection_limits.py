@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Limits on connections: of one address, and of all."""
+"""Limits: connections of one address, and of all; what a head may have."""
 
 import pytest
 
@@ -63,3 +63,19 @@ def test_all_connections(start, io):
     for connection in held[:5]:
         connection.close()
     assert [c.response().status for c in late] == [200] * 5
+
+
+def test_no_limit_is_capped(start):
+    server = start("probe:app", "-w", "1", "--limit-request-line", "20000",
+                   "--limit-request-fields", "1000",
+                   "--limit-request-field_size", "40000")
+    assert server.get("/environ?" + "q" * 19000).status == 200
+    assert server.get("/environ?" + "q" * 20000).status == 414
+    many = [("X-%d" % n, "v") for n in range(990)]
+    assert server.get("/environ", headers=many).json["HTTP_X_989"] == "v"
+    assert server.get("/environ", headers=many + many[:20]).status == 431
+    long = "l" * 39000
+    assert server.get("/environ", headers=[("X-Long", long)]).json[
+        "HTTP_X_LONG"] == long
+    assert server.get("/environ", headers=[
+        ("X-Long", long), ("X-More", long)]).status == 431
