@@ -35,6 +35,8 @@ struct arena_header {
     cache_aligned _Atomic uint64_t ready[ARENA_SLOTS_MAX / 64];
     /* W: interpreters set, the worker clears */
     cache_aligned _Atomic uint64_t progress[ARENA_SLOTS_MAX / 64];
+    /* W: worker sets, the interpreter that runs the exchange clears */
+    cache_aligned _Atomic uint64_t attention[ARENA_SLOTS_MAX / 64];
     /* W: worker adds when it frees a chunk somebody waits for (futex) */
     cache_aligned _Atomic uint32_t chunks_freed;
     _Atomic uint32_t chunk_waiters;

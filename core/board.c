@@ -67,6 +67,8 @@ static void board_empty(struct board *board)
         worker->node = worker->llc = -1;
         board_steal_order(board, i)[0] = UINT16_MAX;
     }
+    for (i = 0; i < board->interp_slots; i++)
+        board_interp(board, i)->doorbell_fd = -1;
 }
 
 int board_new(struct board **ret_board, uint32_t workers, uint32_t arena_slots,
@@ -156,6 +158,10 @@ static bool wake_thread(struct board_interp *interp, uint32_t bed)
 
     if (!(atomic_fetch_and(&interp->asleep[bed / 64], ~bit) & bit))
         return false;
+    if (atomic_load_explicit(&interp->by_doorbell, memory_order_relaxed)) {
+        ring_doorbell(interp->doorbell_fd);
+        return true;
+    }
     atomic_store(&interp->bell[bed], 1);
     futex_wake_one(&interp->bell[bed]);
     return true;

@@ -92,6 +92,11 @@ struct board_worker {
 };
 
 struct board_interp {
+    /* made by the master before the first fork, then constant: an eventfd
+     * that an event loop watches, or -1 */
+    int32_t doorbell_fd;
+    /* W: interpreter, before it serves: woken by the doorbell, not by bells */
+    _Atomic uint32_t by_doorbell;
     /* Bit t: thread t sleeps. W: the thread, and whoever wakes it */
     cache_aligned _Atomic uint64_t asleep[BOARD_THREADS_MAX / 64];
     /* W: master and interpreter as drawn above */
@@ -107,6 +112,8 @@ struct board_interp {
     _Atomic uint32_t threads;  /* how many can run at once */
     _Atomic int32_t exit_code; /* why it means to exit: 3, 4, or 0 */
     _Atomic uint32_t beds;     /* thread numbers given out */
+    _Atomic uint64_t beat_ns;  /* an event loop was last seen to turn */
+    _Atomic uint64_t lag_ns;   /* how late its turns are, moving average */
     /* Futexes. W: the thread (0, before it sleeps), whoever wakes it (1) */
     cache_aligned _Atomic uint32_t bell[BOARD_THREADS_MAX];
 };
@@ -135,6 +142,8 @@ struct board {
     uint32_t cpu_every; /* requests whose CPU time is measured; 0: none */
     uint32_t listeners;
     struct board_listener listener[BOARD_LISTENERS_MAX];
+    /* W: interpreters: those that serve take requests before their bodies */
+    _Atomic uint32_t streams;
     /* W: master */
     cache_aligned _Atomic uint64_t death_epoch; /* interpreters died so far */
     _Atomic uint32_t worker_count;              /* slots 0.. in service */

@@ -181,6 +181,9 @@ static void on_end(struct conn_set *set, struct conn *c)
         break;
     case CONN_WAITING:
     case CONN_SENDING:
+        if (c->x)
+            conn_stream_end(set, c);
+        break;
     case CONN_CLOSING:
         break;
     }
@@ -296,6 +299,8 @@ void conn_on_progress(struct conn_set *set, uint32_t slot)
         conn_body_wanted(set, c);
     if (!c->x)
         return;
+    if (unlikely(c->flags & CONN_STREAM))
+        conn_stream_progress(set, c);
     conn_respond(set, c);
     if (unlikely(c->state == CONN_WAITING))
         conn_files_receive(set);
@@ -344,7 +349,8 @@ static void on_timeout(struct conn_set *set, struct conn *c)
         conn_body_failed(set, c);
         break;
     case CONN_WAITING:
-        conn_overdue(set, c);
+        if (!conn_stream_timeout(set, c))
+            conn_overdue(set, c);
         break;
     case CONN_SENDING:
         if (peer_takes(set, c)) {

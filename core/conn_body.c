@@ -8,7 +8,7 @@
 /* From here on the ring's shared buffers are not used for a body. */
 #define LARGE_BODY_BYTES 65536
 
-static void hand_over(struct conn_set *set, struct conn *c)
+void conn_hand_over(struct conn_set *set, struct conn *c)
 {
     struct exchange *x = c->x;
 
@@ -23,10 +23,10 @@ static void hand_over(struct conn_set *set, struct conn *c)
 static void complete(struct conn_set *set, struct conn *c)
 {
     if (!(c->flags & CONN_EXPECT)) {
-        hand_over(set, c);
+        conn_hand_over(set, c);
         return;
     }
-    exchange_body_done(c->x, EXCHANGE_BODY_COMPLETE);
+    exchange_body_done(set->table, c->x, EXCHANGE_BODY_COMPLETE);
     c->state = CONN_WAITING;
     conn_deadline(set, c, set->config->request_timeout_ms);
 }
@@ -34,7 +34,7 @@ static void complete(struct conn_set *set, struct conn *c)
 /* Nothing more of the body is wanted: the application has to do without. */
 void conn_body_give_up(struct conn_set *set, struct conn *c)
 {
-    exchange_body_done(c->x, EXCHANGE_BODY_FAILED);
+    exchange_body_done(set->table, c->x, EXCHANGE_BODY_FAILED);
     c->flags |= CONN_CLOSE | CONN_DISCARD | CONN_UNREAD;
     c->state = CONN_WAITING;
     conn_deadline(set, c, set->config->request_timeout_ms);
@@ -185,17 +185,26 @@ size_t conn_body_start(struct conn_set *set, struct conn *c, struct bytes rest)
 
     job->body_left = request->content_length;
     if (likely(job->body_left == 0 && !(request->flags & HTTP_CHUNKED))) {
-        hand_over(set, c);
+        conn_hand_over(set, c);
         return 0;
     }
     memset(&job->chunked, 0, sizeof(job->chunked));
     /* A client that sends its body at once did not mean to be asked. */
     if (!(request->flags & HTTP_EXPECT_100) || rest.n > 0)
-        return start_reading(set, c, rest);
+        return conn_stream_wants(set, c, rest) ? conn_stream_start(set, c, rest)
+                                               : start_reading(set, c, rest);
     c->flags |= CONN_EXPECT;
     atomic_store(&c->x->body_state, EXCHANGE_BODY_PENDING);
-    hand_over(set, c);
+    conn_hand_over(set, c);
     return 0;
+}
+
+static size_t start_wanted(struct conn_set *set, struct conn *c,
+                           struct bytes rest)
+{
+    if (atomic_load(&set->table->board->streams))
+        return conn_stream_start(set, c, rest);
+    return start_reading(set, c, rest);
 }
 
 void conn_body_wanted(struct conn_set *set, struct conn *c)
@@ -215,12 +224,12 @@ void conn_body_wanted(struct conn_set *set, struct conn *c)
         c->sending = sizeof(go_on) - 1;
         c->inflight |= CONN_IN(CONN_OP_SEND);
         ring_send(set->ring, c->fd, &c->iov, 1, conn_token(c, CONN_OP_SEND));
-        start_reading(set, c, stashed);
+        start_wanted(set, c, stashed);
         return;
     }
     c->stash = (struct conn_span){0};
     c->flags &= (uint16_t)~CONN_PAUSED;
-    used = start_reading(set, c, stashed);
+    used = start_wanted(set, c, stashed);
     if (!(c->flags & CONN_DISCARD) && c->state != CONN_CLOSING)
         conn_stash(set, c, (struct bytes){stashed.p + used, stashed.n - used});
     conn_block_put(set, &stash);

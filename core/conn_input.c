@@ -43,8 +43,7 @@ void conn_stash(struct conn_set *set, struct conn *c, struct bytes data)
     stash->len = (uint32_t)need;
 }
 
-/* Takes bytes off the front; an empty stash goes back to its pool. */
-static void stash_drop(struct conn_set *set, struct conn *c, size_t n)
+void conn_stash_drop(struct conn_set *set, struct conn *c, size_t n)
 {
     c->stash.off += (uint32_t)n;
     c->stash.len -= (uint32_t)n;
@@ -60,6 +59,7 @@ static void job_start(struct conn_set *set, struct conn *c)
     job->head_ns = set->now_ns;
     job->sent_bytes = 0;
     job->parts = 0;
+    job->probe_ns = 0;
     job->begun = job->lost = job->handed = false;
     job->kept = 0;
     job->piece = (struct conn_span){0};
@@ -107,7 +107,7 @@ static size_t on_head(struct conn_set *set, struct conn *c, struct bytes data)
     bool edged = conn_is_edged(set, c);
     enum http_error error;
 
-    c->flags &= (uint16_t) ~(CONN_FRESH | CONN_EXPECT);
+    c->flags &= (uint16_t) ~(CONN_FRESH | CONN_EXPECT | CONN_STREAM);
     c->requests++;
     if (unlikely(edged)) {
         error = conn_edge_head(set, c, data.p);
@@ -205,7 +205,7 @@ static void parse_stash(struct conn_set *set, struct conn *c)
     size_t used = parse(set, c, conn_stashed(c));
 
     if (!(c->flags & CONN_DISCARD) && c->state != CONN_CLOSING)
-        stash_drop(set, c, used);
+        conn_stash_drop(set, c, used);
 }
 
 static void rest_to_stash(struct conn_set *set, struct conn *c,
@@ -248,7 +248,10 @@ void conn_input(struct conn_set *set, struct conn *c, struct bytes data)
         break;
     case CONN_WAITING:
     case CONN_SENDING:
-        stash_pipelined(set, c, data);
+        if (unlikely(c->flags & CONN_STREAM))
+            conn_stream_input(set, c, data);
+        else
+            stash_pipelined(set, c, data);
         break;
     case CONN_LINGER:
     case CONN_CLOSING:

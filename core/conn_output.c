@@ -77,6 +77,7 @@ static void begin(struct conn_set *set, struct conn *c)
     if (!(c->x->request.flags & HTTP_KEEP_ALIVE) || set->drain_until_ns ||
         set->config->keepalive_ms == 0 ||
         (c->flags & CONN_EXPECT &&
+         (!(c->flags & CONN_STREAM) || exchange_is_done(c->x)) &&
          atomic_load(&c->x->body_state) != EXCHANGE_BODY_COMPLETE))
         c->flags |= CONN_CLOSE;
     if (c->flags & CONN_CLOSE)

@@ -65,6 +65,7 @@ enum conn_op {
 #define CONN_STRANGER 0x800  /* but is not allowed to, or to speak uwsgi */
 #define CONN_TRUSTED 0x1000  /* header fields about others are believed */
 #define CONN_COUNTED 0x4000  /* its address is in the crowd */
+#define CONN_STREAM 0x8000   /* its body arrives while it is run */
 #define CONN_PROXIED 0x2000  /* peer is who the PROXY protocol named */
 
 /* No longer head is taken: exchange_head_room() has room for this. */
@@ -141,6 +142,7 @@ struct conn_file {
 struct conn_job {
     struct conn *conn;      /* NULL: nobody waits for it */
     uint64_t head_ns;       /* the head was complete */
+    uint64_t probe_ns;      /* its event loop was asked for a sign of life */
     uint64_t body_left;     /* with Content-Length */
     uint64_t pace;          /* bytes of body since the last deadline */
     uint64_t sent_bytes;    /* of parts; not of "100 Continue" */

@@ -67,6 +67,8 @@ void conn_input(struct conn_set *set, struct conn *c, struct bytes data);
 void conn_next(struct conn_set *set, struct conn *c);
 /* Puts bytes behind those in the stash; closes when there is no room. */
 void conn_stash(struct conn_set *set, struct conn *c, struct bytes data);
+/* Takes bytes off the front; an empty stash goes back to its pool. */
+void conn_stash_drop(struct conn_set *set, struct conn *c, size_t n);
 
 /* conn_body.c: the exchange has just got its head; rest follows it. Returns
  * how much of the rest belonged to the body. */
@@ -83,6 +85,22 @@ bool conn_body_is_large(struct conn_set *set, const struct conn *c);
 /* conn_evict.c: takes its exchange from the request whose body comes most
  * slowly (408), for one that is complete. False: there is no more room yet. */
 bool conn_evict(struct conn_set *set);
+/* READING -> READY. */
+void conn_hand_over(struct conn_set *set, struct conn *c);
+
+/* conn_stream.c: the body goes to an interpreter that already runs. */
+bool conn_stream_wants(const struct conn_set *set, const struct conn *c,
+                       struct bytes rest);
+/* As conn_body_start(). */
+size_t conn_stream_start(struct conn_set *set, struct conn *c,
+                         struct bytes rest);
+/* With CONN_STREAM: more bytes; some were read by the interpreter. */
+void conn_stream_input(struct conn_set *set, struct conn *c, struct bytes data);
+void conn_stream_progress(struct conn_set *set, struct conn *c);
+/* The peer closed its side while the exchange is run. */
+void conn_stream_end(struct conn_set *set, struct conn *c);
+/* True when the end of a wait was dealt with: an event loop may take longer. */
+bool conn_stream_timeout(struct conn_set *set, struct conn *c);
 
 /* conn_output.c: sends what the interpreter published, and after the last of
  * it ends the exchange. */

@@ -122,6 +122,8 @@ int64_t exchange_body_read(const struct arena *arena, const struct exchange *x,
     case EXCHANGE_BODY_FILE:
         off += exchange_slot(arena, x) * EXCHANGE_SPOOL_FILE_BYTES;
         return read_spool(arena->spool_file_fd, off, to, len);
+    case EXCHANGE_BODY_STREAM:
+        break;
     }
     return -EBADMSG;
 }

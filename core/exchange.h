@@ -18,6 +18,10 @@
  * RUNNING or RESPONDING; the worker writes flags, body_state and out_head at
  * any time.
  *
+ * An interpreter with an event loop runs many at once and cannot wait for one
+ * of them: the worker sets the slot's bit in the attention bitmap whenever
+ * something changed that it may wait for, and rings its doorbell.
+ *
  * Nothing in here trusts the other side: offsets are checked when read.
  */
 #ifndef GCORN_CORE_EXCHANGE_H
@@ -37,6 +41,9 @@
 #define EXCHANGE_SPOOL_MEMORY_BYTES (1ULL << 20)
 /* Each slot has its own stretch of the two spools, at slot * this. */
 #define EXCHANGE_SPOOL_FILE_BYTES (1ULL << 33)
+/* What a body that streams may be ahead of its reader. */
+#define EXCHANGE_STREAM_CHUNKS 8
+#define EXCHANGE_STREAM_BYTES (EXCHANGE_STREAM_CHUNKS * ARENA_CHUNK_BYTES)
 
 enum exchange_state {
     EXCHANGE_FREE,
@@ -54,20 +61,24 @@ enum exchange_body {
     EXCHANGE_BODY_RUN,     /* in chunks from body_chunk[0] on */
     EXCHANGE_BODY_MEMORY,  /* in the spool memfd */
     EXCHANGE_BODY_FILE,    /* in the spool file */
+    EXCHANGE_BODY_STREAM,  /* see exchange_stream.h */
 };
 
-/* Expect: 100-continue starts PENDING; everything else starts COMPLETE. */
+/* Expect: 100-continue starts PENDING; a body that streams STREAMING, or
+ * becomes that from WANTED; everything else starts COMPLETE. */
 enum exchange_body_state {
     EXCHANGE_BODY_COMPLETE,
     EXCHANGE_BODY_PENDING, /* not asked for yet */
     EXCHANGE_BODY_WANTED,  /* W: interpreter; the worker says 100 and reads */
     EXCHANGE_BODY_FAILED,  /* client left, timed out, or framing was bad */
+    EXCHANGE_BODY_STREAMING,
 };
 
 /* flags, W: worker */
 #define EXCHANGE_CANCELLED 0x01 /* nobody waits for the response any more */
 #define EXCHANGE_OVERDUE 0x02   /* because it took longer than timeout */
 #define EXCHANGE_SECURE 0x04    /* wsgi.url_scheme is https */
+#define EXCHANGE_PEER_DONE 0x08 /* the peer has closed its side */
 
 /* out_flags, W: interpreter */
 #define EXCHANGE_OUT_CLOSE 0x01  /* the connection must end after it */
@@ -123,6 +134,11 @@ struct exchange {
     uint32_t sent_chunk; /* of the last part sent; UINT32_MAX: none */
     _Atomic uint32_t extra_chunks; /* W: both: chunks other than the own one */
     struct exchange_peer peer;
+    /* a body that streams, W: worker */
+    uint32_t in_chunk[EXCHANGE_STREAM_CHUNKS];
+    uint64_t in_freed;        /* blocks before this one have no chunk */
+    _Atomic uint64_t in_tail; /* bytes written */
+    _Atomic uint32_t in_full; /* more came than fits */
     /* response, W: interpreter, but out_head W: worker */
     cache_aligned _Atomic uint32_t out_tail; /* parts published */
     uint32_t out_flags;
@@ -133,11 +149,12 @@ struct exchange {
     uint64_t started_ns;     /* taken */
     uint64_t finished_ns;    /* let go */
     uint64_t cpu_ns;         /* of the thread that ran it; 0: not measured */
+    _Atomic uint64_t in_head; /* bytes of the streaming body taken */
     struct exchange_part part[EXCHANGE_PARTS];
     cache_aligned _Atomic uint32_t out_head; /* parts sent; futex */
     _Atomic uint32_t out_waiting; /* W: interpreter: it waits for out_head */
     struct http_field fields[EXCHANGE_FIELDS];
-    char inline_bytes[1984];
+    char inline_bytes[1856];
 };
 _Static_assert(sizeof(struct exchange) <= ARENA_SLOT_BYTES, "one page a slot");
 

@@ -183,6 +183,8 @@ static int body_write(struct exchange_table *table, struct exchange *x,
     case EXCHANGE_BODY_FILE:
         off += slot_of(table, x) * EXCHANGE_SPOOL_FILE_BYTES;
         return write_spool(table->arena.spool_file_fd, off, data);
+    case EXCHANGE_BODY_STREAM:
+        break;
     }
     return -EINVAL;
 }

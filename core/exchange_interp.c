@@ -15,6 +15,8 @@
 #define UNRUNG_NS (500 * NS_PER_US)
 /* Parts in the window before the worker is woken to start sending. */
 #define WAKE_PARTS 8
+/* What waited this long at another worker may be taken by an event loop. */
+#define POLITE_NS (200 * NS_PER_US)
 /* Waits are cut into pieces so that a lost wake-up costs no more than this. */
 #define WAIT_MS 100
 #define CHUNK_WAIT_MS 5
@@ -144,6 +146,25 @@ static void writer_start(struct exchange_thread *thread,
                           memory_order_relaxed);
 }
 
+/* The oldest of what is ready there, or thereabouts, has waited long. */
+static bool has_old(const struct arena *arena, uint64_t now)
+{
+    uint32_t w;
+
+    for (w = 0; w < arena->slots / 64; w++) {
+        uint64_t bits = atomic_load_explicit(&arena->header->ready[w],
+                                             memory_order_relaxed);
+
+        for (; bits; bits &= bits - 1)
+            if (exchange_at(arena, w * 64 + (uint32_t)__builtin_ctzll(bits))
+                        ->ready_ns +
+                    POLITE_NS <=
+                now)
+                return true;
+    }
+    return false;
+}
+
 bool exchange_take(struct exchange_thread *thread,
                    struct exchange_writer *writer)
 {
@@ -161,6 +182,9 @@ bool exchange_take(struct exchange_thread *thread,
     for (i = 0; i < thread->site->board->worker_slots; i++) {
         if (order[i] >= thread->site->board->worker_slots)
             break;
+        if (thread->polite &&
+            !has_old(&thread->site->arenas[order[i]], now_ns()))
+            continue;
         slot = take_from(&thread->site->arenas[order[i]], 0, thread->interp);
         if (slot >= 0) {
             writer_start(thread, writer, order[i], (uint32_t)slot);
@@ -530,17 +554,41 @@ void exchange_wait(struct exchange_writer *writer)
     atomic_store(&x->out_waiting, 0);
 }
 
+bool exchange_await_room(struct exchange_writer *writer)
+{
+    struct exchange *x = writer->x;
+
+    atomic_store(&x->out_waiting, 1);
+    wake_now(writer);
+    if (window_is_full(writer) && !exchange_is_cancelled(writer))
+        return true;
+    atomic_store(&x->out_waiting, 0);
+    return false;
+}
+
+void exchange_body_want(struct exchange_writer *writer)
+{
+    uint32_t state = EXCHANGE_BODY_PENDING;
+
+    if (!atomic_compare_exchange_strong(&writer->x->body_state, &state,
+                                        EXCHANGE_BODY_WANTED))
+        return;
+    exchange_announce(writer->thread);
+    wake_now(writer);
+}
+
+void exchange_nudge(struct exchange_writer *writer)
+{
+    wake_now(writer);
+}
+
 int exchange_body_wait(struct exchange_writer *writer)
 {
     struct exchange *x = writer->x;
-    uint32_t state = EXCHANGE_BODY_PENDING;
+    uint32_t state;
 
-    if (atomic_compare_exchange_strong(&x->body_state, &state,
-                                       EXCHANGE_BODY_WANTED)) {
-        exchange_announce(writer->thread);
-        wake_now(writer);
-        state = EXCHANGE_BODY_WANTED;
-    }
+    exchange_body_want(writer);
+    state = atomic_load(&x->body_state);
     while (state == EXCHANGE_BODY_WANTED && !exchange_is_cancelled(writer)) {
         futex_wait(&x->body_state, EXCHANGE_BODY_WANTED, WAIT_MS);
         state = atomic_load(&x->body_state);

@@ -35,6 +35,7 @@ struct exchange_thread {
     uint64_t unrung_ns;     /* since when */
     uint64_t slow_ns;       /* when a request last took long */
     uint32_t unmetered;     /* requests since CPU time was last measured */
+    bool polite; /* takes from other workers only what has waited there */
 };
 
 void exchange_thread_init(struct exchange_thread *thread,
@@ -121,6 +122,16 @@ void exchange_wait(struct exchange_writer *writer);
  * it will never be. Blocks.
  */
 int exchange_body_wait(struct exchange_writer *writer);
+
+/* As exchange_wait() before it sleeps: asks for attention when there is room.
+ * False when there is some now, or cancellation. */
+bool exchange_await_room(struct exchange_writer *writer);
+
+/* A PENDING body is wanted. */
+void exchange_body_want(struct exchange_writer *writer);
+
+/* Has the worker look at this exchange. */
+void exchange_nudge(struct exchange_writer *writer);
 
 /*
  * The response is complete (with what was written but not flushed) and the

@@ -83,6 +83,25 @@ static void chunks_drop(struct exchange_table *table, struct exchange *x)
         arena_chunk_put(&table->arena, slot, slot);
 }
 
+void exchange_attend(struct exchange_table *table, const struct exchange *x)
+{
+    uint64_t word = word_of(x);
+    enum exchange_state state = exchange_word_state(word);
+    uint32_t slot = exchange_word_interp(word);
+    uint32_t own = slot_of(table, x);
+    struct board_interp *interp;
+
+    if ((state != EXCHANGE_RUNNING && state != EXCHANGE_RESPONDING) ||
+        slot >= table->board->interp_slots)
+        return;
+    interp = board_interp(table->board, slot);
+    if (!atomic_load_explicit(&interp->by_doorbell, memory_order_relaxed))
+        return;
+    atomic_fetch_or(&table->arena.header->attention[own / 64],
+                    1ULL << own % 64);
+    board_wake_interp(interp);
+}
+
 void exchange_free(struct exchange_table *table, struct exchange *x)
 {
     uint64_t finished = x->finished_ns;
@@ -127,6 +146,7 @@ static void slot_adopt(struct exchange_table *table, struct exchange *x)
     atomic_fetch_or(&x->flags, EXCHANGE_CANCELLED);
     futex_wake(&x->out_head);
     futex_wake(&x->body_state);
+    exchange_attend(table, x);
     use_set(table, x, SLOT_ORPHAN);
     /* It may have let go before it could see the flag. */
     exchange_settle(table, x);
@@ -202,6 +222,10 @@ struct exchange *exchange_new(struct exchange_table *table)
     atomic_store_explicit(&x->out_tail, 0, memory_order_relaxed);
     atomic_store_explicit(&x->out_head, 0, memory_order_relaxed);
     atomic_store_explicit(&x->out_waiting, 0, memory_order_relaxed);
+    atomic_store_explicit(&x->in_tail, 0, memory_order_relaxed);
+    atomic_store_explicit(&x->in_head, 0, memory_order_relaxed);
+    atomic_store_explicit(&x->in_full, 0, memory_order_relaxed);
+    x->in_freed = 0;
     x->attempts = 0;
     x->arrived_ns = x->ready_ns = x->started_ns = x->finished_ns = 0;
     x->head_chunk = x->fields_chunk = x->sent_chunk = UINT32_MAX;
@@ -257,10 +281,12 @@ void exchange_ready(struct exchange_table *table, struct exchange *x)
     table->made_ready++;
 }
 
-void exchange_body_done(struct exchange *x, enum exchange_body_state state)
+void exchange_body_done(struct exchange_table *table, struct exchange *x,
+                        enum exchange_body_state state)
 {
     atomic_store(&x->body_state, state);
     futex_wake(&x->body_state);
+    exchange_attend(table, x);
 }
 
 bool exchange_take_back(struct exchange_table *table, struct exchange *x)
@@ -383,8 +409,15 @@ void exchange_parts_sent(struct exchange_table *table, struct exchange *x,
     for (i = 0; i < count; i++)
         chunk_passed(table, x, &x->part[(head + i) % EXCHANGE_PARTS]);
     atomic_store(&x->out_head, head + count);
-    if (unlikely(atomic_load(&x->out_waiting)))
+    if (unlikely(atomic_load(&x->out_waiting))) {
         futex_wake(&x->out_head);
+        exchange_attend(table, x);
+    }
+}
+
+bool exchange_is_done(const struct exchange *x)
+{
+    return state_of(x) == EXCHANGE_DONE;
 }
 
 bool exchange_is_over(struct exchange *x)
@@ -415,6 +448,7 @@ void exchange_cancel(struct exchange_table *table, struct exchange *x,
         return;
     futex_wake(&x->out_head);
     futex_wake(&x->body_state);
+    exchange_attend(table, x);
 }
 
 /* What the dead interpreter wrote goes; the request's own chunks stay. */
@@ -443,6 +477,7 @@ static void response_drop(struct exchange_table *table, struct exchange *x)
 bool exchange_retry(struct exchange_table *table, struct exchange *x)
 {
     if (x->attempts > 0 || atomic_load(&x->out_head) > 0 ||
+        x->body_kind == EXCHANGE_BODY_STREAM ||
         atomic_load(&x->body_state) != EXCHANGE_BODY_COMPLETE)
         return false;
     x->attempts++;

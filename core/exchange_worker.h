@@ -71,7 +71,11 @@ void exchange_ready(struct exchange_table *table, struct exchange *x);
  * The body of an exchange that was ready before its body (EXPECT) is there or
  * will never be. Wakes the interpreter that waits for it.
  */
-void exchange_body_done(struct exchange *x, enum exchange_body_state state);
+void exchange_body_done(struct exchange_table *table, struct exchange *x,
+                        enum exchange_body_state state);
+
+/* Something changed: an event loop that runs it is to look. */
+void exchange_attend(struct exchange_table *table, const struct exchange *x);
 
 /*
  * Wakes interpreters for what became ready: the own one, else an idle one in
@@ -107,6 +111,9 @@ int exchange_part_next(struct exchange_table *table, struct exchange *x,
 /* The first count parts are sent: frees chunks, lets the interpreter go on. */
 void exchange_parts_sent(struct exchange_table *table, struct exchange *x,
                          uint32_t count);
+
+/* The interpreter has let go. */
+bool exchange_is_done(const struct exchange *x);
 
 /* DONE and everything published was sent. */
 bool exchange_is_over(struct exchange *x);

@@ -38,7 +38,7 @@ enum template_op {
     TEMPLATE_ASK,    /* master: python, cwd, config and what it may set */
     TEMPLATE_FILE,   /* template: what the configuration file sets */
     TEMPLATE_BOARD,  /* master: board, master's doorbell, error log */
-    TEMPLATE_FILES,  /* master: those of workers from `slot` on, five each */
+    TEMPLATE_FILES,  /* master: those of workers from `slot` on */
     TEMPLATE_GO,     /* master: the settings that count */
     TEMPLATE_HOOK,   /* master: enum template_hook in `code` happened */
     TEMPLATE_HOOKED, /* template: the hook on_starting has returned */

@@ -78,6 +78,9 @@ static void place_reset(struct board_interp *place)
     atomic_store(&place->cpu_ns, 0);
     atomic_store(&place->running, 0);
     atomic_store(&place->threads, 0);
+    atomic_store(&place->by_doorbell, 0);
+    atomic_store(&place->beat_ns, 0);
+    atomic_store(&place->lag_ns, 0);
     atomic_store(&place->exit_code, 0);
 }
 

@@ -143,6 +143,14 @@ static void worker_lift(struct board_worker *worker)
     worker->spool_file_fd = shared_lift(worker->spool_file_fd);
 }
 
+static int interp_make(struct board_interp *interp)
+{
+    int err = doorbell_make(EFD_NONBLOCK, &interp->doorbell_fd);
+
+    interp->doorbell_fd = shared_lift(interp->doorbell_fd);
+    return err;
+}
+
 static void steal_order_set(struct board *board,
                             const struct placement *placement, uint32_t slot)
 {
@@ -190,6 +198,8 @@ static int slots_make(struct master *master)
         worker_lift(board_worker(board, i));
         steal_order_set(board, &master->placement, i);
     }
+    for (uint32_t i = 0; i < board->interp_slots && err == 0; i++)
+        err = interp_make(board_interp(board, i));
     return err;
 }
 

@@ -114,9 +114,9 @@ static void late_body(struct desk *desk)
         return;
     if (desk->c->play == PLAY_BODY_LATE)
         must(exchange_body_append(&stage.table, desk->x, desk->body, 0) == 0);
-    exchange_body_done(desk->x, desk->c->play == PLAY_BODY_LATE
-                                    ? EXCHANGE_BODY_COMPLETE
-                                    : EXCHANGE_BODY_FAILED);
+    exchange_body_done(&stage.table, desk->x,
+                       desk->c->play == PLAY_BODY_LATE ? EXCHANGE_BODY_COMPLETE
+                                                       : EXCHANGE_BODY_FAILED);
 }
 
 /* True when the worker is to take no part yet. */

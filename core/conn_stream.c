@@ -1,0 +1,235 @@
+/* SPDX-License-Identifier: MIT */
+#include "conn_steps.h"
+#include "exchange_stream.h"
+
+/*
+ * Where interpreters have event loops, a request is handed over before its
+ * body is complete, unless that is short: the rest goes through a window in
+ * shared memory while the connection is WAITING or SENDING. What does not fit
+ * stays in the stash, and nothing more is received meanwhile.
+ */
+
+static bool is_short(const struct conn *c, struct bytes rest)
+{
+    struct http_chunked probe = {0};
+    struct bytes run;
+
+    if (!(c->x->request.flags & HTTP_CHUNKED))
+        return c->x->request.content_length <= EXCHANGE_CHUNK_BODY_BYTES;
+    /* A chunked body that came with its head is complete, or wrong. */
+    while (rest.n > 0 && !probe.done) {
+        int n = http_chunked_next(&probe, rest, &run);
+
+        if (n < 0)
+            return true;
+        rest.p += n;
+        rest.n -= (size_t)n;
+    }
+    return probe.done;
+}
+
+bool conn_stream_wants(const struct conn_set *set, const struct conn *c,
+                       struct bytes rest)
+{
+    return atomic_load_explicit(&set->table->board->streams,
+                                memory_order_relaxed) &&
+           !is_short(c, rest);
+}
+
+static void complete(struct conn_set *set, struct conn *c)
+{
+    c->flags &= (uint16_t) ~(CONN_STREAM | CONN_EXPECT);
+    exchange_body_done(set->table, c->x, EXCHANGE_BODY_COMPLETE);
+    conn_deadline(set, c,
+                  c->state == CONN_WAITING ? set->config->request_timeout_ms
+                                           : set->config->send_timeout_ms);
+}
+
+static void fail(struct conn_set *set, struct conn *c)
+{
+    enum conn_state state = (enum conn_state)c->state;
+
+    c->flags &= (uint16_t)~CONN_STREAM;
+    conn_body_give_up(set, c);
+    conn_block_put(set, &c->stash);
+    c->state = state; /* it may be in the middle of a send */
+}
+
+static bool over_limit(const struct conn_set *set, const struct conn *c,
+                       uint64_t more)
+{
+    uint64_t limit = set->config->body_limit_bytes;
+
+    return limit && more > limit - min_u64(limit, c->x->body_bytes);
+}
+
+/* Returns how much of the piece is used, or -1. */
+static int64_t take_chunked(struct conn_set *set, struct conn *c,
+                            struct bytes piece, char *to)
+{
+    struct http_chunked *chunked = &conn_job(set, c->x)->chunked;
+    struct bytes run;
+    int n = http_chunked_next(chunked, piece, &run);
+
+    if (n < 0 || over_limit(set, c, run.n))
+        return -1;
+    memcpy(to, run.p, run.n);
+    exchange_stream_wrote(c->x, run.n);
+    c->x->body_bytes += run.n;
+    if (chunked->done)
+        complete(set, c);
+    return n;
+}
+
+static int64_t take_length(struct conn_set *set, struct conn *c,
+                           struct bytes piece, char *to)
+{
+    struct conn_job *job = conn_job(set, c->x);
+
+    piece.n = min_u64(piece.n, job->body_left);
+    memcpy(to, piece.p, piece.n);
+    exchange_stream_wrote(c->x, piece.n);
+    c->x->body_bytes += piece.n;
+    job->body_left -= piece.n;
+    if (job->body_left == 0)
+        complete(set, c);
+    return (int64_t)piece.n;
+}
+
+/* Returns how much of data is used: less when the window is full. */
+static size_t feed(struct conn_set *set, struct conn *c, struct bytes data)
+{
+    bool chunked = c->x->request.flags & HTTP_CHUNKED;
+    size_t used = 0;
+
+    while (used < data.n && c->flags & CONN_STREAM) {
+        struct bytes piece = {data.p + used, data.n - used};
+        char *to;
+        int64_t n;
+
+        piece.n = min_u64(piece.n, exchange_stream_room(set->table, c->x, &to));
+        if (piece.n == 0)
+            break;
+        n = chunked ? take_chunked(set, c, piece, to)
+                    : take_length(set, c, piece, to);
+        if (n < 0) {
+            fail(set, c);
+            return data.n;
+        }
+        used += (size_t)n;
+    }
+    if (used > 0)
+        exchange_attend(set->table, c->x);
+    return used;
+}
+
+/* The clock only runs against the peer while it could send. */
+static void watch(struct conn_set *set, struct conn *c)
+{
+    if (c->flags & CONN_STREAM && c->state == CONN_WAITING)
+        conn_deadline(set, c,
+                      c->flags & CONN_PAUSED ? set->config->request_timeout_ms
+                                             : set->config->body_timeout_ms);
+}
+
+static void pause(struct conn_set *set, struct conn *c)
+{
+    if (!(c->flags & CONN_STREAM) || c->stash.len == 0 ||
+        c->flags & CONN_PAUSED)
+        return;
+    c->flags |= CONN_PAUSED;
+    if (c->inflight & CONN_IN(CONN_OP_RECV))
+        ring_cancel(set->ring, conn_token(c, CONN_OP_RECV));
+}
+
+size_t conn_stream_start(struct conn_set *set, struct conn *c,
+                         struct bytes rest)
+{
+    c->flags |= CONN_STREAM | CONN_EXPECT;
+    exchange_stream_begin(c->x);
+    if (!conn_job(set, c->x)->handed)
+        conn_hand_over(set, c);
+    else
+        exchange_attend(set->table, c->x);
+    rest.n = feed(set, c, rest);
+    watch(set, c);
+    return rest.n;
+}
+
+void conn_stream_input(struct conn_set *set, struct conn *c, struct bytes data)
+{
+    size_t used = c->stash.len == 0 ? feed(set, c, data) : 0;
+
+    if (!(c->flags & CONN_DISCARD))
+        conn_stash(set, c, (struct bytes){data.p + used, data.n - used});
+    pause(set, c);
+    watch(set, c);
+}
+
+void conn_stream_progress(struct conn_set *set, struct conn *c)
+{
+    size_t used;
+
+    exchange_stream_trim(set->table, c->x);
+    if (c->stash.len > 0) {
+        used = feed(set, c, conn_stashed(c));
+        if (!(c->flags & CONN_DISCARD))
+            conn_stash_drop(set, c, used);
+    }
+    if (c->flags & CONN_PAUSED &&
+        (c->stash.len == 0 || !(c->flags & CONN_STREAM))) {
+        c->flags &= (uint16_t)~CONN_PAUSED;
+        conn_receive(set, c);
+    }
+    if (c->flags & CONN_STREAM && c->stash.len == 0 && c->flags & CONN_EOF)
+        fail(set, c);
+    watch(set, c);
+}
+
+void conn_stream_end(struct conn_set *set, struct conn *c)
+{
+    atomic_fetch_or(&c->x->flags, EXCHANGE_PEER_DONE);
+    if (c->flags & CONN_STREAM && c->stash.len == 0)
+        fail(set, c);
+    exchange_attend(set->table, c->x);
+}
+
+/* The interpreter with an event loop that runs the exchange, or NULL. */
+static struct board_interp *loop_of(struct conn_set *set,
+                                    const struct exchange *x)
+{
+    uint64_t word = atomic_load_explicit(&x->word, memory_order_acquire);
+    enum exchange_state state = exchange_word_state(word);
+    uint32_t slot = exchange_word_interp(word);
+    struct board_interp *interp;
+
+    if ((state != EXCHANGE_RUNNING && state != EXCHANGE_RESPONDING) ||
+        slot >= set->table->board->interp_slots)
+        return NULL;
+    interp = board_interp(set->table->board, slot);
+    return atomic_load(&interp->by_doorbell) ? interp : NULL;
+}
+
+/*
+ * With an event loop a request may take any time; what may not is one turn of
+ * the loop. So it is rung, and has turned when we look again.
+ */
+bool conn_stream_timeout(struct conn_set *set, struct conn *c)
+{
+    struct conn_job *job = conn_job(set, c->x);
+    struct board_interp *interp = loop_of(set, c->x);
+
+    if (c->flags & CONN_STREAM && !(c->flags & CONN_PAUSED)) {
+        stats_add(&set->stats->timeouts, 1);
+        fail(set, c);
+        return true;
+    }
+    if (!interp)
+        return false;
+    if (job->probe_ns != 0 && atomic_load(&interp->beat_ns) < job->probe_ns)
+        return false;
+    job->probe_ns = set->now_ns;
+    exchange_attend(set->table, c->x);
+    conn_deadline(set, c, set->config->request_timeout_ms);
+    return true;
+}

@@ -1,0 +1,157 @@
+/* SPDX-License-Identifier: MIT */
+#include "exchange_loop.h"
+
+#include <stdlib.h>
+#include <unistd.h>
+
+#define LAG_WEIGHT 16
+
+int exchange_loop_init(struct exchange_loop *loop, struct exchange_site *site,
+                       uint32_t interp)
+{
+    uint32_t workers = site->board->worker_slots;
+
+    *loop = (struct exchange_loop){.words = site->board->arena_slots / 64};
+    exchange_thread_init(&loop->thread, site, interp);
+    loop->thread.polite = true;
+    loop->mine = calloc((size_t)workers * loop->words, sizeof(*loop->mine));
+    loop->count = calloc(workers, sizeof(*loop->count));
+    if (!loop->mine || !loop->count) {
+        exchange_loop_done(loop);
+        return -ENOMEM;
+    }
+    atomic_store(&loop->thread.self->by_doorbell, 1);
+    return 0;
+}
+
+void exchange_loop_done(struct exchange_loop *loop)
+{
+    free(loop->mine);
+    free(loop->count);
+    loop->mine = NULL;
+    loop->count = NULL;
+}
+
+int exchange_loop_fd(const struct exchange_loop *loop)
+{
+    return loop->thread.self->doorbell_fd;
+}
+
+/* Written by one thread; read by workers and the master. */
+static void note_turn(struct exchange_loop *loop, uint64_t now)
+{
+    struct board_interp *self = loop->thread.self;
+    uint64_t lag = atomic_load_explicit(&self->lag_ns, memory_order_relaxed);
+    uint64_t last = now > loop->turn_ns ? now - loop->turn_ns : 0;
+
+    atomic_store_explicit(&self->beat_ns, now, memory_order_relaxed);
+    if (loop->turn_ns != 0)
+        atomic_store_explicit(&self->lag_ns,
+                              lag - lag / LAG_WEIGHT + last / LAG_WEIGHT,
+                              memory_order_relaxed);
+    loop->turn_ns = 0;
+    if (atomic_load_explicit(&self->busy_since_ns, memory_order_relaxed) != 0)
+        atomic_store_explicit(&self->busy_since_ns, now, memory_order_relaxed);
+}
+
+void exchange_loop_rise(struct exchange_loop *loop)
+{
+    uint64_t rings;
+
+    if (loop->resting) {
+        board_get_up(loop->thread.self, loop->thread.bed);
+        while (read(exchange_loop_fd(loop), &rings, sizeof(rings)) > 0)
+            continue;
+        loop->resting = false;
+    }
+    note_turn(loop, now_ns());
+}
+
+static uint64_t *word_of(struct exchange_loop *loop, uint32_t worker,
+                         uint32_t slot)
+{
+    return &loop->mine[(size_t)worker * loop->words + slot / 64];
+}
+
+bool exchange_loop_take(struct exchange_loop *loop,
+                        struct exchange_writer *writer)
+{
+    uint32_t worker;
+
+    if (!exchange_take(&loop->thread, writer))
+        return false;
+    worker = writer->arena->worker;
+    *word_of(loop, worker, writer->x->slot) |= 1ULL << writer->x->slot % 64;
+    loop->count[worker]++;
+    return true;
+}
+
+void exchange_loop_leave(struct exchange_loop *loop, uint32_t worker,
+                         uint32_t slot)
+{
+    *word_of(loop, worker, slot) &= ~(1ULL << slot % 64);
+    loop->count[worker]--;
+}
+
+static bool has_changes(const struct exchange_loop *loop)
+{
+    const struct exchange_site *site = loop->thread.site;
+    uint32_t i, w;
+
+    for (i = 0; i < site->board->worker_slots; i++)
+        for (w = 0; loop->count[i] > 0 && w < loop->words; w++)
+            if (atomic_load(&site->arenas[i].header->attention[w]) &
+                loop->mine[(size_t)i * loop->words + w])
+                return true;
+    return false;
+}
+
+void exchange_loop_changes(struct exchange_loop *loop,
+                           exchange_loop_fn *on_change, void *context)
+{
+    const struct exchange_site *site = loop->thread.site;
+    uint32_t i, w;
+
+    for (i = 0; i < site->board->worker_slots; i++)
+        for (w = 0; loop->count[i] > 0 && w < loop->words; w++) {
+            uint64_t mine = loop->mine[(size_t)i * loop->words + w];
+            _Atomic uint64_t *word = &site->arenas[i].header->attention[w];
+            uint64_t bits = atomic_load(word) & mine;
+
+            if (bits)
+                atomic_fetch_and(word, ~bits);
+            for (; bits; bits &= bits - 1)
+                on_change(context, i, w * 64 + (uint32_t)__builtin_ctzll(bits));
+        }
+}
+
+static bool has_ready(const struct exchange_loop *loop)
+{
+    const struct arena *arena = &loop->thread.site->arenas[loop->thread.home];
+    uint32_t w;
+
+    for (w = 0; w < loop->words; w++)
+        if (atomic_load(&arena->header->ready[w]))
+            return true;
+    return false;
+}
+
+void exchange_loop_again(struct exchange_loop *loop)
+{
+    loop->turn_ns = now_ns();
+}
+
+bool exchange_loop_rest(struct exchange_loop *loop, bool hungry)
+{
+    struct board_interp *self = loop->thread.self;
+
+    exchange_announce(&loop->thread);
+    /* Whoever leaves something looks for sleepers after that. */
+    board_lie_down(self, loop->thread.bed);
+    if (has_changes(loop) || (hungry && has_ready(loop))) {
+        board_get_up(self, loop->thread.bed);
+        return false;
+    }
+    loop->resting = true;
+    return true;
+}

@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * exchange_stream - bytes from a worker to an interpreter that already runs
+ * the exchange: a request body as it arrives, or the messages of a WebSocket.
+ *
+ * A ring of EXCHANGE_STREAM_CHUNKS chunks that are taken when bytes come and
+ * given back when they were read, so an idle stream holds none. The worker
+ * writes in_chunk, in_freed, in_tail and in_full, the interpreter in_head.
+ * When the ring is full the worker sets in_full and is rung by the reader.
+ */
+#ifndef GCORN_CORE_EXCHANGE_STREAM_H
+#define GCORN_CORE_EXCHANGE_STREAM_H
+
+#include "exchange.h"
+
+struct exchange_table;
+
+/* Worker: body_kind becomes STREAM, body_state STREAMING. */
+void exchange_stream_begin(struct exchange *x);
+
+/*
+ * Worker: the place for the next bytes and how many fit there; 0 when the
+ * ring is full or no chunk is free (in_full is set then).
+ */
+size_t exchange_stream_room(struct exchange_table *table, struct exchange *x,
+                            char **ret_to);
+
+/* Worker: the first n bytes of the room are written; visible at once. */
+void exchange_stream_wrote(struct exchange *x, size_t n);
+
+/* Worker: gives back the chunks that were read. */
+void exchange_stream_trim(struct exchange_table *table, struct exchange *x);
+
+/* Interpreter: bytes that can be read now. */
+size_t exchange_stream_left(const struct exchange *x);
+
+/*
+ * Interpreter: copies n bytes, at most those left, from `skip` bytes on; then
+ * drops them. False when the exchange is damaged. After a drop that returns
+ * true the worker is waiting: exchange_nudge().
+ */
+bool exchange_stream_peek(const struct arena *arena, const struct exchange *x,
+                          size_t skip, void *to, size_t n);
+bool exchange_stream_drop(struct exchange *x, size_t n);
+#endif
