@@ -21,6 +21,7 @@
 #define GCORN_CORE_CONN_STATE_H
 
 #include "conn.h"
+#include "exchange_stream.h"
 #include "crowd.h"
 #include "log.h"
 #include "pool.h"
@@ -159,6 +160,7 @@ struct conn_job {
     uint64_t file_off;
     uint64_t file_left;
     struct http_chunked chunked;
+    struct exchange_stream stream;
     struct iovec iov[CONN_IOVECS];
     char kept_head[CONN_KEPT_HEAD]; /* of the response, for the access log */
 };

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: MIT */
 #include "conn_steps.h"
-#include "exchange_stream.h"
 
 /*
  * Where interpreters have event loops, a request is handed over before its
@@ -8,6 +7,12 @@
  * shared memory while the connection is WAITING or SENDING. What does not fit
  * stays in the stash, and nothing more is received meanwhile.
  */
+
+static struct exchange_stream *stream_of(struct conn_set *set,
+                                         const struct conn *c)
+{
+    return &conn_job(set, c->x)->stream;
+}
 
 static bool is_short(const struct conn *c, struct bytes rest)
 {
@@ -74,7 +79,7 @@ static int64_t take_chunked(struct conn_set *set, struct conn *c,
     if (n < 0 || over_limit(set, c, run.n))
         return -1;
     memcpy(to, run.p, run.n);
-    exchange_stream_wrote(c->x, run.n);
+    exchange_stream_wrote(stream_of(set, c), run.n);
     c->x->body_bytes += run.n;
     if (chunked->done)
         complete(set, c);
@@ -88,7 +93,7 @@ static int64_t take_length(struct conn_set *set, struct conn *c,
 
     piece.n = min_u64(piece.n, job->body_left);
     memcpy(to, piece.p, piece.n);
-    exchange_stream_wrote(c->x, piece.n);
+    exchange_stream_wrote(stream_of(set, c), piece.n);
     c->x->body_bytes += piece.n;
     job->body_left -= piece.n;
     if (job->body_left == 0)
@@ -107,7 +112,8 @@ static size_t feed(struct conn_set *set, struct conn *c, struct bytes data)
         char *to;
         int64_t n;
 
-        piece.n = min_u64(piece.n, exchange_stream_room(set->table, c->x, &to));
+        piece.n = min_u64(piece.n,
+                          exchange_stream_room(stream_of(set, c), &to));
         if (piece.n == 0)
             break;
         n = chunked ? take_chunked(set, c, piece, to)
@@ -146,7 +152,7 @@ size_t conn_stream_start(struct conn_set *set, struct conn *c,
                          struct bytes rest)
 {
     c->flags |= CONN_STREAM | CONN_EXPECT;
-    exchange_stream_begin(c->x);
+    exchange_stream_begin(stream_of(set, c), set->table, c->x);
     if (!conn_job(set, c->x)->handed)
         conn_hand_over(set, c);
     else
@@ -170,7 +176,7 @@ void conn_stream_progress(struct conn_set *set, struct conn *c)
 {
     size_t used;
 
-    exchange_stream_trim(set->table, c->x);
+    exchange_stream_trim(stream_of(set, c));
     if (c->stash.len > 0) {
         used = feed(set, c, conn_stashed(c));
         if (!(c->flags & CONN_DISCARD))

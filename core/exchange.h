@@ -136,7 +136,6 @@ struct exchange {
     struct exchange_peer peer;
     /* a body that streams, W: worker */
     uint32_t in_chunk[EXCHANGE_STREAM_CHUNKS];
-    uint64_t in_freed;        /* blocks before this one have no chunk */
     _Atomic uint64_t in_tail; /* bytes written */
     _Atomic uint32_t in_full; /* more came than fits */
     /* response, W: interpreter, but out_head W: worker */

@@ -76,12 +76,13 @@ static uint64_t *word_of(struct exchange_loop *loop, uint32_t worker,
 bool exchange_loop_take(struct exchange_loop *loop,
                         struct exchange_writer *writer)
 {
-    uint32_t worker;
+    uint32_t worker, slot;
 
     if (!exchange_take(&loop->thread, writer))
         return false;
     worker = writer->arena->worker;
-    *word_of(loop, worker, writer->x->slot) |= 1ULL << writer->x->slot % 64;
+    slot = exchange_slot(writer->arena, writer->x);
+    *word_of(loop, worker, slot) |= 1ULL << slot % 64;
     loop->count[worker]++;
     return true;
 }

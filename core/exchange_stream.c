@@ -7,104 +7,104 @@
 
 #define NO_CHUNK UINT32_MAX
 
-static uint32_t *chunk_of(struct exchange *x, uint64_t block)
+static void chunk_set(struct exchange_stream *stream, uint64_t block,
+                      uint32_t chunk)
 {
-    return &x->in_chunk[block % EXCHANGE_STREAM_CHUNKS];
+    stream->chunk[block % EXCHANGE_STREAM_CHUNKS] = chunk;
+    stream->x->in_chunk[block % EXCHANGE_STREAM_CHUNKS] = chunk;
 }
 
-void exchange_stream_begin(struct exchange *x)
+void exchange_stream_begin(struct exchange_stream *stream,
+                           struct exchange_table *table, struct exchange *x)
 {
-    uint32_t i;
+    uint64_t i;
 
+    *stream = (struct exchange_stream){.table = table, .x = x};
     for (i = 0; i < EXCHANGE_STREAM_CHUNKS; i++)
-        x->in_chunk[i] = NO_CHUNK;
-    x->in_freed = 0;
+        chunk_set(stream, i, NO_CHUNK);
     x->body_kind = EXCHANGE_BODY_STREAM;
     atomic_store(&x->body_state, EXCHANGE_BODY_STREAMING);
 }
 
-static void block_free(struct exchange_table *table, struct exchange *x,
-                       uint64_t block)
+static void block_free(struct exchange_stream *stream, uint64_t block)
 {
-    uint32_t *chunk = chunk_of(x, block);
+    struct arena *arena = &stream->table->arena;
+    uint32_t chunk = stream->chunk[block % EXCHANGE_STREAM_CHUNKS];
 
-    if (*chunk != NO_CHUNK)
-        arena_chunk_put(&table->arena, x->slot, *chunk);
-    *chunk = NO_CHUNK;
+    if (chunk != NO_CHUNK)
+        arena_chunk_put(arena, exchange_slot(arena, stream->x), chunk);
+    chunk_set(stream, block, NO_CHUNK);
 }
 
 /* What the interpreter says it has read, never more than was written. */
-static uint64_t head_of(const struct exchange *x)
+static uint64_t head_of(const struct exchange_stream *stream)
 {
-    uint64_t tail = atomic_load_explicit(&x->in_tail, memory_order_relaxed);
-
-    return min_u64(atomic_load(&x->in_head), tail);
+    return min_u64(atomic_load(&stream->x->in_head), stream->tail);
 }
 
-void exchange_stream_trim(struct exchange_table *table, struct exchange *x)
+void exchange_stream_trim(struct exchange_stream *stream)
 {
-    uint64_t tail = atomic_load_explicit(&x->in_tail, memory_order_relaxed);
-    uint64_t head = head_of(x);
+    uint64_t head = head_of(stream);
 
-    for (; x->in_freed < head / ARENA_CHUNK_BYTES; x->in_freed++)
-        block_free(table, x, x->in_freed);
-    if (head == tail)
-        block_free(table, x, tail / ARENA_CHUNK_BYTES);
+    for (; stream->freed < head / ARENA_CHUNK_BYTES; stream->freed++)
+        block_free(stream, stream->freed);
+    if (head == stream->tail)
+        block_free(stream, stream->tail / ARENA_CHUNK_BYTES);
 }
 
-static bool block_take(struct exchange_table *table, struct exchange *x,
-                       uint64_t block)
+static bool block_take(struct exchange_stream *stream, uint64_t block)
 {
+    struct arena *arena = &stream->table->arena;
+    uint32_t slot = exchange_slot(arena, stream->x);
     int32_t chunk;
 
-    if (*chunk_of(x, block) != NO_CHUNK)
+    if (stream->chunk[block % EXCHANGE_STREAM_CHUNKS] != NO_CHUNK)
         return true;
-    chunk = arena_chunk_get(&table->arena, x->slot);
+    chunk = arena_chunk_get(arena, slot);
     if (chunk < 0)
         return false;
-    if ((uint32_t)chunk != x->slot)
-        atomic_fetch_add_explicit(&x->extra_chunks, 1, memory_order_relaxed);
-    *chunk_of(x, block) = (uint32_t)chunk;
+    if ((uint32_t)chunk != slot)
+        atomic_fetch_add_explicit(&stream->x->extra_chunks, 1,
+                                  memory_order_relaxed);
+    chunk_set(stream, block, (uint32_t)chunk);
     return true;
 }
 
 /* No block may take the place of one that still has bytes to be read. */
-static size_t room_now(struct exchange_table *table, struct exchange *x,
-                       char **ret_to)
+static size_t room_now(struct exchange_stream *stream, char **ret_to)
 {
-    uint64_t tail = atomic_load_explicit(&x->in_tail, memory_order_relaxed);
-    uint64_t block = tail / ARENA_CHUNK_BYTES;
-    size_t in = tail % ARENA_CHUNK_BYTES;
+    uint64_t block = stream->tail / ARENA_CHUNK_BYTES;
+    size_t in = stream->tail % ARENA_CHUNK_BYTES;
 
-    exchange_stream_trim(table, x);
-    if (block - x->in_freed >= EXCHANGE_STREAM_CHUNKS ||
-        !block_take(table, x, block))
+    exchange_stream_trim(stream);
+    if (block - stream->freed >= EXCHANGE_STREAM_CHUNKS ||
+        !block_take(stream, block))
         return 0;
-    *ret_to = arena_chunk(&table->arena, *chunk_of(x, block)) + in;
+    *ret_to = arena_chunk(&stream->table->arena,
+                          stream->chunk[block % EXCHANGE_STREAM_CHUNKS]) +
+              in;
     return ARENA_CHUNK_BYTES - in;
 }
 
-size_t exchange_stream_room(struct exchange_table *table, struct exchange *x,
-                            char **ret_to)
+size_t exchange_stream_room(struct exchange_stream *stream, char **ret_to)
 {
-    size_t room = room_now(table, x, ret_to);
+    size_t room = room_now(stream, ret_to);
 
     if (likely(room > 0))
         return room;
     /* The reader may have made room before it could see that we wait. */
-    atomic_store(&x->in_full, 1);
-    room = room_now(table, x, ret_to);
+    atomic_store(&stream->x->in_full, 1);
+    room = room_now(stream, ret_to);
     if (room > 0)
-        atomic_store(&x->in_full, 0);
+        atomic_store(&stream->x->in_full, 0);
     return room;
 }
 
-void exchange_stream_wrote(struct exchange *x, size_t n)
+void exchange_stream_wrote(struct exchange_stream *stream, size_t n)
 {
-    uint64_t tail = atomic_load_explicit(&x->in_tail, memory_order_relaxed);
-
-    must(n <= ARENA_CHUNK_BYTES - tail % ARENA_CHUNK_BYTES);
-    atomic_store(&x->in_tail, tail + n);
+    must(n <= ARENA_CHUNK_BYTES - stream->tail % ARENA_CHUNK_BYTES);
+    stream->tail += n;
+    atomic_store(&stream->x->in_tail, stream->tail);
 }
 
 size_t exchange_stream_left(const struct exchange *x)

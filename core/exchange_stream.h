@@ -5,7 +5,7 @@
  *
  * A ring of EXCHANGE_STREAM_CHUNKS chunks that are taken when bytes come and
  * given back when they were read, so an idle stream holds none. The worker
- * writes in_chunk, in_freed, in_tail and in_full, the interpreter in_head.
+ * writes in_chunk, in_tail and in_full, the interpreter in_head.
  * When the ring is full the worker sets in_full and is rung by the reader.
  */
 #ifndef GCORN_CORE_EXCHANGE_STREAM_H
@@ -15,21 +15,31 @@
 
 struct exchange_table;
 
+/* The worker's end: what it wrote to shared memory is also here, where nobody
+ * else can change it. */
+struct exchange_stream {
+    struct exchange_table *table;
+    struct exchange *x;
+    uint64_t tail;
+    uint64_t freed; /* blocks before this one have no chunk */
+    uint32_t chunk[EXCHANGE_STREAM_CHUNKS];
+};
+
 /* Worker: body_kind becomes STREAM, body_state STREAMING. */
-void exchange_stream_begin(struct exchange *x);
+void exchange_stream_begin(struct exchange_stream *stream,
+                           struct exchange_table *table, struct exchange *x);
 
 /*
  * Worker: the place for the next bytes and how many fit there; 0 when the
  * ring is full or no chunk is free (in_full is set then).
  */
-size_t exchange_stream_room(struct exchange_table *table, struct exchange *x,
-                            char **ret_to);
+size_t exchange_stream_room(struct exchange_stream *stream, char **ret_to);
 
 /* Worker: the first n bytes of the room are written; visible at once. */
-void exchange_stream_wrote(struct exchange *x, size_t n);
+void exchange_stream_wrote(struct exchange_stream *stream, size_t n);
 
 /* Worker: gives back the chunks that were read. */
-void exchange_stream_trim(struct exchange_table *table, struct exchange *x);
+void exchange_stream_trim(struct exchange_stream *stream);
 
 /* Interpreter: bytes that can be read now. */
 size_t exchange_stream_left(const struct exchange *x);

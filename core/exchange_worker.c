@@ -225,7 +225,6 @@ struct exchange *exchange_new(struct exchange_table *table)
     atomic_store_explicit(&x->in_tail, 0, memory_order_relaxed);
     atomic_store_explicit(&x->in_head, 0, memory_order_relaxed);
     atomic_store_explicit(&x->in_full, 0, memory_order_relaxed);
-    x->in_freed = 0;
     x->attempts = 0;
     x->arrived_ns = x->ready_ns = x->started_ns = x->finished_ns = 0;
     x->head_chunk = x->fields_chunk = x->sent_chunk = UINT32_MAX;

@@ -45,7 +45,7 @@ static void stamp_renew(struct response_kit *kit)
 }
 
 /* Fields about the connection are the server's business (PEP 3333). */
-static bool is_servers(struct bytes name)
+bool head_is_servers(struct bytes name)
 {
     static const struct bytes servers[] = {
         {"te", 2},
@@ -129,7 +129,7 @@ static int check_field(struct response *response, PyObject *pair,
     if (ret_name->n == 14 &&
         bytes_equal_nocase(*ret_name, BYTES("content-length")))
         return set_length(response, *ret_value);
-    return !is_servers(*ret_name);
+    return !head_is_servers(*ret_name);
 }
 
 static bool put_field(struct head_to *to, struct bytes name, struct bytes value)

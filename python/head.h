@@ -18,6 +18,9 @@
 int head_build(struct response *response, PyObject *status_text,
                PyObject *fields);
 
+/* A field about the connection, which is not the application's to send. */
+bool head_is_servers(struct bytes name);
+
 /* The same for a 103 response before the head, which leaves at once. */
 int head_hints(struct response *response, PyObject *fields);
 #endif

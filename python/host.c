@@ -14,6 +14,7 @@
 #include "runtime.h"
 #include "signals.h"
 #include "template.h"
+#include "wait_asyncio.h"
 #include "wait_thread.h"
 
 #include "core/owner.h"
@@ -91,7 +92,8 @@ static int check(struct host *host)
     bool in_main;
     int error;
 
-    if (!wait_thread_count(host, &threads, &in_main)) {
+    if (!wait_thread_count(host, &threads, &in_main) &&
+        !wait_asyncio_is_named(host_text(host, "worker_class"))) {
         log_critical("Unknown worker class: %s",
                      host_text(host, "worker_class"));
         return 1;

@@ -11,6 +11,7 @@
 #include "hooks.h"
 #include "memory_node.h"
 #include "signals.h"
+#include "wait_asyncio.h"
 #include "wait_thread.h"
 #include "watch.h"
 
@@ -87,10 +88,10 @@ static struct wsgi *make_wsgi(const struct host *host)
 static void announce_serving(const struct host *host, struct board_interp *self)
 {
     uint32_t from = BOARD_INTERP_STARTING;
-    uint32_t threads;
+    uint32_t threads = 1;
     bool in_main;
 
-    must(wait_thread_count(host, &threads, &in_main));
+    wait_thread_count(host, &threads, &in_main);
     atomic_store(&self->threads, threads);
     atomic_compare_exchange_strong(&self->state, &from, BOARD_INTERP_SERVING);
     signals_serving();
@@ -105,6 +106,29 @@ static int warm_up(const struct host *host)
     if (!*path || host->explains)
         return 0;
     return loader_warm_up(&host->loader, host->application, path);
+}
+
+/* Whether the application is served in an event loop. */
+static bool wants_loop(const struct host *host)
+{
+    if (wait_asyncio_is_named(host_text(host, "worker_class")))
+        return true;
+    if (!host_flag(host, "worker_class_unset") || host->explains ||
+        !loader_says(&host->loader, "is_asgi", host->application))
+        return false;
+    log_info("The application is an ASGI one: using the class asgi");
+    return true;
+}
+
+static int serve_loop(struct host *host, uint32_t slot)
+{
+    if (host->explains)
+        return LOADER_BOOT_ERROR; /* what explains is a WSGI application */
+    if (!loader_says(&host->loader, "is_wsgi", host->application))
+        return wait_asyncio_run(host, slot, announce_serving);
+    log_error("The application takes two arguments, so it is a WSGI one: "
+              "use -k sync or -k gthread for it, not asgi");
+    return LOADER_LOAD_ERROR;
 }
 
 static int64_t time_of_day_ns(void)
@@ -128,15 +152,18 @@ static int serve(struct host *host, const struct template_message *order)
         code = load_or_explain(host, order->code != 0);
     if (code == 0)
         code = hooks_loaded(host);
-    if (code == 0)
-        code = warm_up(host);
+    if (code)
+        return code;
+    if (host_flag(host, "reload") && board_home(slot) == 0)
+        watch_start(host, began_ns);
+    if (wants_loop(host))
+        return serve_loop(host, slot);
+    code = warm_up(host);
     if (code)
         return code;
     wsgi = make_wsgi(host);
     if (!wsgi)
         return LOADER_BOOT_ERROR;
-    if (host_flag(host, "reload") && board_home(slot) == 0)
-        watch_start(host, began_ns);
     announce_serving(host, self);
     wait_thread_run(host, wsgi, slot);
     wsgi_free(wsgi);

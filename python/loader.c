@@ -139,6 +139,17 @@ int loader_explain(const struct loader *loader, const char *uri,
     return load_with(loader, "explain", uri, ret_application);
 }
 
+bool loader_says(const struct loader *loader, const char *question,
+                 PyObject *application)
+{
+    owned PyObject *answer = call(loader, question,
+                                  PyTuple_Pack(1, application));
+
+    if (!answer)
+        loader_log_exception(loader, question);
+    return answer == Py_True;
+}
+
 int loader_warm_up(const struct loader *loader, PyObject *application,
                    const char *path)
 {

@@ -11,6 +11,7 @@
 
 /* Exit codes of a process that cannot serve, as Gunicorn's. */
 #define LOADER_BOOT_ERROR 3
+#define LOADER_LOAD_ERROR 4
 
 struct loader {
     PyObject *names; /* owned: the namespace of loader.py */
@@ -37,6 +38,10 @@ int loader_load(const struct loader *loader, const char *uri,
 /* The same, but when it fails there is an application too, which says why. */
 int loader_explain(const struct loader *loader, const char *uri,
                    PyObject **ret_application);
+
+/* "is_asgi" or "is_wsgi", as far as that can be told. */
+bool loader_says(const struct loader *loader, const char *question,
+                 PyObject *application);
 
 /*
  * Asks a WSGI application for the path, as a client would. 0, or the exit

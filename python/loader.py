@@ -8,6 +8,7 @@ import ast
 import faulthandler
 import gc
 import importlib
+import inspect
 import os
 import sys
 import threading
@@ -191,6 +192,34 @@ def explain(uri):
     if code == 0:
         return 0, found, None
     return code, found, details, error_page("%s\n\n%s" % (found, details))
+
+
+def parameters(call):
+    """How many positional arguments it needs; None when nobody can tell."""
+    try:
+        signature = inspect.signature(call)
+    except (TypeError, ValueError):
+        return None
+    kinds = [p.kind for p in signature.parameters.values()]
+    if inspect.Parameter.VAR_POSITIONAL in kinds:
+        return None
+    return sum(p.default is p.empty and p.kind in (
+        p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)
+        for p in signature.parameters.values())
+
+
+def is_asgi(application):
+    """A coroutine function, or an object that is called as one."""
+    if inspect.isclass(application):
+        return False
+    return inspect.iscoroutinefunction(application) or \
+        inspect.iscoroutinefunction(getattr(type(application), "__call__",
+                                            None))
+
+
+def is_wsgi(application):
+    """It takes environ and start_response, and is no coroutine function."""
+    return not is_asgi(application) and parameters(application) == 2
 
 
 def load(uri):

@@ -2,9 +2,9 @@
 #include "wait_thread.h"
 
 #include <string.h>
-#include <sys/random.h>
 #include <time.h>
 
+#include "quota.h"
 #include "signals.h"
 #include "soft.h"
 
@@ -35,20 +35,6 @@ bool wait_thread_count(const struct host *host, uint32_t *ret_threads,
     return true;
 }
 
-/* The jitter is drawn once: interpreters of one age retire at other times. */
-static uint64_t draw_limit(const struct host *host)
-{
-    uint64_t limit = host_number(host, "max_requests", 0);
-    uint64_t jitter = host_number(host, "max_requests_jitter", 0);
-    uint64_t random = 0;
-
-    if (limit == 0)
-        return UINT64_MAX;
-    if (getrandom(&random, sizeof(random), 0) < 0)
-        random = now_ns();
-    return limit + random % (jitter + 1);
-}
-
 static bool serves(const struct waiter *waiter)
 {
     return board_interp_serves(
@@ -74,7 +60,8 @@ static uint64_t thread_cpu_ns(void)
 
 static void count_request(const struct waiter *waiter, uint64_t *cpu_ns)
 {
-    uint64_t requests = add(&waiter->self->requests, 1);
+    uint64_t requests = quota_count(waiter->host, waiter->self,
+                                    waiter->max_requests);
 
     if (requests % CPU_EVERY == 0) {
         uint64_t now = thread_cpu_ns();
@@ -82,9 +69,6 @@ static void count_request(const struct waiter *waiter, uint64_t *cpu_ns)
         add(&waiter->self->cpu_ns, now - *cpu_ns);
         *cpu_ns = now;
     }
-    if (unlikely(requests >= waiter->max_requests) &&
-        signals_retire(waiter->host->board, waiter->self))
-        log_info("Autorestarting worker after current request.");
 }
 
 static void log_unless_exit(const struct waiter *waiter)
@@ -177,7 +161,7 @@ void wait_thread_run(struct host *host, struct wsgi *wsgi, uint32_t interp)
         .wsgi = wsgi,
         .self = board_interp(host->board, interp),
         .interp = interp,
-        .max_requests = draw_limit(host),
+        .max_requests = quota_draw(host),
     };
     uint32_t threads;
     bool in_main;

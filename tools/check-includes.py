@@ -30,8 +30,9 @@ ONLY_IN = {
 
 # What the exchange side of core is: the only part of it python may see.
 PYTHON_SEES = {
-    "arena", "base", "board", "bytes", "exchange", "exchange_interp", "http",
-    "log", "log_remote", "owner", "settings", "stats", "template",
+    "arena", "base", "board", "bytes", "exchange", "exchange_interp",
+    "exchange_loop", "exchange_stream", "http", "log", "log_remote", "owner",
+    "settings", "stats", "template",
 }
 
 # The ground under all folders: these know nobody.

@@ -221,5 +221,9 @@ int config_pass(const struct config *config, const struct config_input *input,
         if (i != CONFIG_AT_chdir)
             err = pass_value(config, i, ret_settings);
     }
+    /* An application may then say by its kind which class it wants. */
+    if (err == 0 &&
+        config->source[CONFIG_AT_worker_class] == CONFIG_FROM_DEFAULT)
+        err = settings_add(ret_settings, "worker_class_unset", "1");
     return err;
 }

@@ -46,11 +46,23 @@ int rule_threads(const char *text, struct config_error *error)
 
 int rule_worker_class(const char *text, struct config_error *error)
 {
-    if (strcmp(text, "sync") == 0 || strcmp(text, "gthread") == 0)
-        return 0;
+    static const char *const names[] = {
+        "sync",
+        "gthread",
+        "asgi",
+        "uvicorn.workers.UvicornWorker",
+        "uvicorn.workers.UvicornH11Worker",
+        "uvicorn_worker.UvicornWorker",
+        "uvicorn_worker.UvicornH11Worker",
+    };
+
+    for (size_t i = 0; i < ARRAY_SIZE(names); i++)
+        if (strcmp(text, names[i]) == 0)
+            return 0;
     return config_fail(error, 1,
                        "class uri '%s' invalid or not found: this gcorn has "
-                       "sync and gthread",
+                       "sync, gthread and asgi (also by the names of "
+                       "Uvicorn's workers)",
                        text);
 }
 
