@@ -45,6 +45,9 @@ struct conn_config {
     bool health_log;                      /* they are in the access log, too */
     const struct static_map *static_maps; /* longest prefix first */
     uint32_t static_count;
+    uint64_t socket_max;             /* bytes of a WebSocket's message */
+    uint32_t socket_ping_ms;         /* idle, then a ping; 0: never */
+    uint32_t socket_ping_timeout_ms; /* then closed */
     bool access_log;
     enum proxy_mode proxy;
     struct trust proxy_allow; /* who may speak it */

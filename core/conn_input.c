@@ -60,6 +60,7 @@ static void job_start(struct conn_set *set, struct conn *c)
     job->sent_bytes = 0;
     job->parts = 0;
     job->probe_ns = 0;
+    job->is_socket = false;
     job->begun = job->lost = job->handed = false;
     job->kept = 0;
     job->piece = (struct conn_span){0};

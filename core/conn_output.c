@@ -74,6 +74,8 @@ static void begin(struct conn_set *set, struct conn *c)
     struct conn_job *job = conn_job(set, c->x);
 
     job->begun = true;
+    if (unlikely(c->x->status == 101))
+        conn_socket_begin(set, c);
     if (!(c->x->request.flags & HTTP_KEEP_ALIVE) || set->drain_until_ns ||
         set->config->keepalive_ms == 0 ||
         (c->flags & CONN_EXPECT &&

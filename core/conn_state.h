@@ -28,6 +28,7 @@
 #include "static_part.h"
 #include "uwsgi.h"
 #include "wheel.h"
+#include "ws.h"
 
 enum conn_state {
     CONN_IDLE,
@@ -161,6 +162,9 @@ struct conn_job {
     uint64_t file_left;
     struct http_chunked chunked;
     struct exchange_stream stream;
+    struct ws_parser socket;
+    bool is_socket;
+    bool pinged; /* and nothing has come since */
     struct iovec iov[CONN_IOVECS];
     char kept_head[CONN_KEPT_HEAD]; /* of the response, for the access log */
 };

@@ -99,6 +99,11 @@ void conn_stream_input(struct conn_set *set, struct conn *c, struct bytes data);
 void conn_stream_progress(struct conn_set *set, struct conn *c);
 /* The peer closed its side while the exchange is run. */
 void conn_stream_end(struct conn_set *set, struct conn *c);
+/* conn_socket.c: 101 is about to leave; then bytes are frames. */
+void conn_socket_begin(struct conn_set *set, struct conn *c);
+size_t conn_socket_feed(struct conn_set *set, struct conn *c,
+                        struct bytes data);
+void conn_socket_timeout(struct conn_set *set, struct conn *c);
 /* True when the end of a wait was dealt with: an event loop may take longer. */
 bool conn_stream_timeout(struct conn_set *set, struct conn *c);
 

@@ -107,6 +107,8 @@ static size_t feed(struct conn_set *set, struct conn *c, struct bytes data)
     bool chunked = c->x->request.flags & HTTP_CHUNKED;
     size_t used = 0;
 
+    if (conn_job(set, c->x)->is_socket)
+        return conn_socket_feed(set, c, data);
     while (used < data.n && c->flags & CONN_STREAM) {
         struct bytes piece = {data.p + used, data.n - used};
         char *to;
@@ -132,6 +134,10 @@ static size_t feed(struct conn_set *set, struct conn *c, struct bytes data)
 /* The clock only runs against the peer while it could send. */
 static void watch(struct conn_set *set, struct conn *c)
 {
+    if (conn_job(set, c->x)->is_socket && c->state == CONN_WAITING) {
+        conn_deadline(set, c, set->config->socket_ping_ms);
+        return;
+    }
     if (c->flags & CONN_STREAM && c->state == CONN_WAITING)
         conn_deadline(set, c,
                       c->flags & CONN_PAUSED ? set->config->request_timeout_ms
@@ -225,6 +231,10 @@ bool conn_stream_timeout(struct conn_set *set, struct conn *c)
     struct conn_job *job = conn_job(set, c->x);
     struct board_interp *interp = loop_of(set, c->x);
 
+    if (job->is_socket && c->flags & CONN_STREAM) {
+        conn_socket_timeout(set, c);
+        return true;
+    }
     if (c->flags & CONN_STREAM && !(c->flags & CONN_PAUSED)) {
         stats_add(&set->stats->timeouts, 1);
         fail(set, c);

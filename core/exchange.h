@@ -141,13 +141,13 @@ struct exchange {
     /* response, W: interpreter, but out_head W: worker */
     cache_aligned _Atomic uint32_t out_tail; /* parts published */
     uint32_t out_flags;
-    uint32_t status;         /* of the final response, 0 before */
-    uint32_t out_spooled;    /* it has used the slot's stretch of the spool */
-    uint32_t connection_off; /* in the first part: "keep-alive" to patch; 0 */
-    uint64_t out_bytes;      /* body bytes without framing */
-    uint64_t started_ns;     /* taken */
-    uint64_t finished_ns;    /* let go */
-    uint64_t cpu_ns;         /* of the thread that ran it; 0: not measured */
+    uint32_t status;          /* of the final response, 0 before */
+    uint32_t out_spooled;     /* it has used the slot's stretch of the spool */
+    uint32_t connection_off;  /* in the first part: "keep-alive" to patch; 0 */
+    uint64_t out_bytes;       /* body bytes without framing */
+    uint64_t started_ns;      /* taken */
+    uint64_t finished_ns;     /* let go */
+    uint64_t cpu_ns;          /* of the thread that ran it; 0: not measured */
     _Atomic uint64_t in_head; /* bytes of the streaming body taken */
     struct exchange_part part[EXCHANGE_PARTS];
     cache_aligned _Atomic uint32_t out_head; /* parts sent; futex */

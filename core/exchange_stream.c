@@ -100,6 +100,26 @@ size_t exchange_stream_room(struct exchange_stream *stream, char **ret_to)
     return room;
 }
 
+static size_t space_now(const struct exchange_stream *stream)
+{
+    uint64_t used = stream->tail - head_of(stream);
+    uint64_t most = EXCHANGE_STREAM_BYTES - ARENA_CHUNK_BYTES;
+
+    return used < most ? most - used : 0;
+}
+
+size_t exchange_stream_space(struct exchange_stream *stream, size_t least)
+{
+    if (likely(space_now(stream) >= least))
+        return space_now(stream);
+    /* As in exchange_stream_room(). */
+    atomic_store(&stream->x->in_full, 1);
+    if (space_now(stream) < least)
+        return 0;
+    atomic_store(&stream->x->in_full, 0);
+    return space_now(stream);
+}
+
 void exchange_stream_wrote(struct exchange_stream *stream, size_t n)
 {
     must(n <= ARENA_CHUNK_BYTES - stream->tail % ARENA_CHUNK_BYTES);

@@ -15,6 +15,17 @@
 
 struct exchange_table;
 
+/* How the messages of a WebSocket lie in the stream: this, then the payload. */
+struct exchange_note {
+    uint32_t len;
+    uint8_t kind; /* enum ws_opcode, or one of these */
+    uint8_t last; /* of its message */
+    uint16_t code;
+};
+
+#define EXCHANGE_NOTE_FAILED 0x20 /* close with this code */
+#define EXCHANGE_NOTE_TIME 0x21   /* a ping is due */
+
 /* The worker's end: what it wrote to shared memory is also here, where nobody
  * else can change it. */
 struct exchange_stream {
@@ -40,6 +51,9 @@ void exchange_stream_wrote(struct exchange_stream *stream, size_t n);
 
 /* Worker: gives back the chunks that were read. */
 void exchange_stream_trim(struct exchange_stream *stream);
+
+/* Worker: bytes that surely fit, 0 when fewer than `least` (in_full then). */
+size_t exchange_stream_space(struct exchange_stream *stream, size_t least);
 
 /* Interpreter: bytes that can be read now. */
 size_t exchange_stream_left(const struct exchange *x);

@@ -4,6 +4,7 @@
 #include "signals.h"
 
 #include "core/log.h"
+#include "core/ws.h"
 
 #include <string.h>
 
@@ -50,23 +51,25 @@ void asgi_cycle_changed(void *context, uint32_t worker, uint32_t slot)
     } else if (!asgi_rest_is_empty(cycle)) {
         asgi_push(cycle);
     }
+    if (asgi_socket_is_open(cycle))
+        asgi_socket_changed(cycle);
     asgi_await_wake(cycle);
     Py_DECREF((PyObject *)cycle);
 }
 
-static PyObject *receive(PyObject *self, PyObject *unused)
+static PyObject *on_receive(PyObject *self, PyObject *unused)
 {
     (void)unused;
     return asgi_await_receive((struct cycle *)self);
 }
 
-static PyObject *send(PyObject *self, PyObject *message)
+static PyObject *on_send(PyObject *self, PyObject *message)
 {
     return asgi_await_send((struct cycle *)self, message);
 }
 
-static PyMethodDef receive_method = {"receive", receive, METH_NOARGS, NULL};
-static PyMethodDef send_method = {"send", send, METH_O, NULL};
+static PyMethodDef receive_method = {"receive", on_receive, METH_NOARGS, NULL};
+static PyMethodDef send_method = {"send", on_send, METH_O, NULL};
 
 /* Calls the application; what it gives is what the task will drive. */
 static PyObject *call(struct cycle *cycle)
@@ -80,7 +83,7 @@ static PyObject *call(struct cycle *cycle)
     unaryfunc await;
 
     scope = scope_make(&asgi->scopes, cycle->writer.arena, cycle->writer.x,
-                       false);
+                       cycle->is_socket);
     if (!scope || !in || !out)
         return NULL;
     args[1] = scope;
@@ -165,7 +168,12 @@ static void end(struct cycle *cycle)
         cycle->gone = true;
     if (PyErr_Occurred()) {
         log_exception(cycle);
-        asgi_fail(cycle);
+        if (asgi_socket_is_open(cycle))
+            asgi_socket_close(cycle, WS_INTERNAL_ERROR);
+        else
+            asgi_fail(cycle);
+    } else if (asgi_socket_is_open(cycle)) {
+        asgi_socket_close(cycle, WS_NORMAL);
     } else if (incomplete && !cycle->gone) {
         log_error("The ASGI application returned %s: see %s",
                   cycle->stage == ASGI_WAITS ? "without a response"
@@ -265,6 +273,7 @@ static void cycle_dealloc(PyObject *object)
     over(cycle);
     asgi_rest_drop(cycle);
     Py_CLEAR(cycle->big_head);
+    Py_CLEAR(cycle->message);
     PyObject_Free(object);
     Py_DECREF(type);
 }
@@ -318,6 +327,7 @@ static struct cycle *cycle_new(struct asgi *asgi,
     cycle->worker = writer->arena->worker;
     cycle->slot = exchange_slot(writer->arena, writer->x);
     cycle->length = -1;
+    cycle->is_socket = asgi_socket_asked(writer);
     cycle->no_body = request->method_id == HTTP_METHOD_HEAD;
     cycle->keep_alive = request->flags & HTTP_KEEP_ALIVE;
     cycle->begun = true;

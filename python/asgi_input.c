@@ -80,6 +80,8 @@ PyObject *asgi_receive(struct cycle *cycle)
     struct exchange *x = cycle->writer.x;
     enum exchange_body_state state;
 
+    if (cycle->is_socket)
+        return asgi_socket_receive(cycle);
     if (!x || cycle->gone || exchange_is_cancelled(&cycle->writer))
         return disconnect(cycle);
     if (cycle->body_over)

@@ -28,7 +28,7 @@ void asgi_rest_drop(struct cycle *cycle)
     Py_CLEAR(rest->keep[1]);
 }
 
-static void add(struct cycle *cycle, struct bytes segment)
+void asgi_rest_add(struct cycle *cycle, struct bytes segment)
 {
     struct asgi_rest *rest = &cycle->rest;
 
@@ -195,12 +195,19 @@ static void add_head(struct cycle *cycle, int64_t total)
     if (off && !cycle->big_head && writer->tail == 0)
         writer->x->connection_off = writer->fill + off;
     if (cycle->big_head) {
-        add(cycle, (struct bytes){PyBytes_AS_STRING(cycle->big_head),
+        asgi_rest_add(
+            cycle, (struct bytes){PyBytes_AS_STRING(cycle->big_head),
                                   (size_t)PyBytes_GET_SIZE(cycle->big_head)});
         cycle->rest.keep[1] = give(&cycle->big_head);
     }
-    add(cycle, (struct bytes){cycle->rest.line, n});
+    asgi_rest_add(cycle, (struct bytes){cycle->rest.line, n});
     cycle->stage = ASGI_SENDING;
+}
+
+void asgi_rest_finish(struct cycle *cycle)
+{
+    add_head(cycle, 0);
+    cycle->rest.last = true;
 }
 
 static struct bytes cut_to_length(struct cycle *cycle, struct bytes piece)
@@ -223,11 +230,11 @@ static void add_chunk(struct cycle *cycle, struct bytes piece, bool last)
     int n = snprintf(size, 32, "%zx\r\n", piece.n);
 
     if (piece.n > 0) {
-        add(cycle, (struct bytes){size, (size_t)n});
-        add(cycle, piece);
-        add(cycle, last ? BYTES("\r\n0\r\n\r\n") : BYTES("\r\n"));
+        asgi_rest_add(cycle, (struct bytes){size, (size_t)n});
+        asgi_rest_add(cycle, piece);
+        asgi_rest_add(cycle, last ? BYTES("\r\n0\r\n\r\n") : BYTES("\r\n"));
     } else if (last) {
-        add(cycle, BYTES("0\r\n\r\n"));
+        asgi_rest_add(cycle, BYTES("0\r\n\r\n"));
     }
 }
 
@@ -287,7 +294,7 @@ static int on_body(struct cycle *cycle, PyObject *message)
     if (cycle->chunked)
         add_chunk(cycle, body, !more && !cycle->trailers);
     else
-        add(cycle, body);
+        asgi_rest_add(cycle, body);
     if (!more)
         end_body(cycle);
     return 0;
@@ -316,8 +323,8 @@ static int on_trailers(struct cycle *cycle, PyObject *message)
         return -1;
     Py_XSETREF(cycle->rest.keep[0], lines);
     if (cycle->chunked) /* else there is no place for them */
-        add(cycle, (struct bytes){PyBytes_AS_STRING(lines),
-                                  (size_t)PyBytes_GET_SIZE(lines)});
+        asgi_rest_add(cycle, (struct bytes){PyBytes_AS_STRING(lines),
+                                            (size_t)PyBytes_GET_SIZE(lines)});
     cycle->rest.last = true;
     return 0;
 }
@@ -387,7 +394,8 @@ static int on_hint(struct cycle *cycle, PyObject *message)
         asgi_head_lines(cycle, BYTES("HTTP/1.1 103 Early Hints\r\n"), pairs);
     if (!cycle->rest.keep[0])
         return -1;
-    add(cycle, (struct bytes){PyBytes_AS_STRING(cycle->rest.keep[0]),
+    asgi_rest_add(
+        cycle, (struct bytes){PyBytes_AS_STRING(cycle->rest.keep[0]),
                               (size_t)PyBytes_GET_SIZE(cycle->rest.keep[0])});
     return 0;
 }
@@ -397,7 +405,8 @@ static enum asgi_word word_of(struct cycle *cycle, PyObject *type)
 {
     static const enum asgi_word words[] = {
         ASGI_RESPONSE_BODY,     ASGI_RESPONSE_START, ASGI_RESPONSE_PATHSEND,
-        ASGI_RESPONSE_TRAILERS, ASGI_RESPONSE_HINT,
+        ASGI_RESPONSE_TRAILERS, ASGI_RESPONSE_HINT,  ASGI_DENIAL_START,
+        ASGI_DENIAL_BODY,
     };
     size_t i;
 
@@ -420,9 +429,18 @@ static int take(struct cycle *cycle, PyObject *message)
             PyErr_SetString(PyExc_KeyError, "type");
         return -1;
     }
+    if (cycle->is_socket) {
+        int rc = PyUnicode_Check(type) ? asgi_socket_take(cycle, message, type)
+                                       : 1;
+
+        if (rc <= 0)
+            return rc;
+    }
     switch ((int)word_of(cycle, type)) {
+    case ASGI_DENIAL_BODY:
     case ASGI_RESPONSE_BODY:
         return on_body(cycle, message);
+    case ASGI_DENIAL_START:
     case ASGI_RESPONSE_START:
         return on_start(cycle, message);
     case ASGI_RESPONSE_PATHSEND:

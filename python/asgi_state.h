@@ -35,7 +35,20 @@
     X(RESPONSE_BODY, "http.response.body")                                     \
     X(RESPONSE_PATHSEND, "http.response.pathsend")                             \
     X(RESPONSE_TRAILERS, "http.response.trailers")                             \
-    X(RESPONSE_HINT, "http.response.early_hint")
+    X(RESPONSE_HINT, "http.response.early_hint")                               \
+    X(CODE, "code")                                                            \
+    X(REASON, "reason")                                                        \
+    X(TEXT, "text")                                                            \
+    X(BYTES, "bytes")                                                          \
+    X(SUBPROTOCOL, "subprotocol")                                              \
+    X(WS_CONNECT, "websocket.connect")                                         \
+    X(WS_RECEIVE, "websocket.receive")                                         \
+    X(WS_DISCONNECT, "websocket.disconnect")                                   \
+    X(WS_ACCEPT, "websocket.accept")                                           \
+    X(WS_SEND, "websocket.send")                                               \
+    X(WS_CLOSE, "websocket.close")                                             \
+    X(DENIAL_START, "websocket.http.response.start")                           \
+    X(DENIAL_BODY, "websocket.http.response.body")
 
 enum asgi_word {
 #define X(id, text) ASGI_##id,
@@ -120,6 +133,9 @@ struct cycle {
     int64_t length; /* Content-Length of the application, or -1 */
     uint64_t sent;
     int status;
+    PyObject *message;    /* bytes of a WebSocket's, as far as they came */
+    uint16_t closed_code; /* 0: not closed */
+    bool is_socket;
     uint8_t stage; /* enum asgi_stage */
     bool begun;
     bool body_over; /* receive() has returned the last of the body */
@@ -166,6 +182,19 @@ void asgi_fail(struct cycle *cycle);
 /* Writes everything there is and lets go of the exchange. */
 void asgi_complete(struct cycle *cycle);
 
+void asgi_rest_add(struct cycle *cycle, struct bytes segment);
+/* A response without a body, after asgi_head(). */
+void asgi_rest_finish(struct cycle *cycle);
+
+/* asgi_socket.c: WebSockets. */
+bool asgi_socket_asked(const struct exchange_writer *writer);
+PyObject *asgi_socket_receive(struct cycle *cycle);
+/* 0; 1: not a message of a WebSocket; -1 with an exception. */
+int asgi_socket_take(struct cycle *cycle, PyObject *message, PyObject *type);
+/* Pings are answered though nobody receives. */
+void asgi_socket_changed(struct cycle *cycle);
+void asgi_socket_close(struct cycle *cycle, uint32_t code);
+
 /* asgi_head.c: 0, or -1 with an exception set. */
 int asgi_head(struct cycle *cycle, long status, PyObject *headers);
 /* Framing; the text for rest.line. */
@@ -177,6 +206,12 @@ PyObject *asgi_head_lines(struct cycle *cycle, struct bytes first,
 
 /* wait_asyncio.c: check will be called in the next turn of the loop. */
 void asgi_check_soon(struct asgi *asgi);
+
+/* Accepted, and not closed yet. */
+static inline bool asgi_socket_is_open(const struct cycle *cycle)
+{
+    return cycle->is_socket && cycle->writer.x && cycle->status == 101;
+}
 
 static inline bool asgi_is_running(const struct cycle *cycle)
 {

@@ -8,6 +8,8 @@
 #include "asgi_state.h"
 #include "quota.h"
 
+#include "core/ws.h"
+
 /* Requests taken in one turn of the loop, so that others get theirs. */
 #define TAKE_MAX 64
 /* When the arena has no chunk, it is asked again so soon. */
@@ -99,6 +101,25 @@ static void publish(struct asgi *asgi)
     }
 }
 
+/* WebSockets cannot be handed on: their clients connect again. */
+static void close_sockets(struct asgi *asgi)
+{
+    const struct board *board = asgi->host->board;
+    size_t count = (size_t)board->worker_slots * board->arena_slots;
+    size_t i;
+
+    for (i = 0; i < count; i++) {
+        struct cycle *cycle = asgi->cycles[i];
+
+        if (!cycle || !asgi_socket_is_open(cycle))
+            continue;
+        Py_INCREF((PyObject *)cycle);
+        asgi_socket_close(cycle, WS_RESTART);
+        asgi_await_wake(cycle);
+        Py_DECREF((PyObject *)cycle);
+    }
+}
+
 static void look_at_state(struct asgi *asgi, PyObject **draining)
 {
     owned PyObject *set = NULL;
@@ -106,6 +127,7 @@ static void look_at_state(struct asgi *asgi, PyObject **draining)
     if (asgi->draining || board_interp_serves(atomic_load(&asgi->self->state)))
         return;
     asgi->draining = true;
+    close_sockets(asgi);
     set = PyObject_CallMethod(*draining, "set_result", "O", Py_None);
     Py_CLEAR(*draining);
     if (asgi->active == 0 && asgi->stopped) {

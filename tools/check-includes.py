@@ -32,7 +32,7 @@ ONLY_IN = {
 PYTHON_SEES = {
     "arena", "base", "board", "bytes", "exchange", "exchange_interp",
     "exchange_loop", "exchange_stream", "http", "log", "log_remote", "owner",
-    "settings", "stats", "template",
+    "settings", "stats", "template", "ws",
 }
 
 # The ground under all folders: these know nobody.
