@@ -161,7 +161,7 @@ static void idle_output(struct conn_set *set, struct conn *c)
         finish(set, c);
     } else if (c->state == CONN_SENDING) {
         c->state = CONN_WAITING;
-        conn_deadline(set, c, set->config->request_timeout_ms);
+        conn_deadline(set, c, conn_socket_wait(set, c));
     }
 }
 

@@ -129,6 +129,16 @@ void conn_socket_begin(struct conn_set *set, struct conn *c)
     exchange_stream_begin(&job->stream, set->table, c->x);
 }
 
+uint32_t conn_socket_wait(struct conn_set *set, const struct conn *c)
+{
+    const struct conn_job *job = conn_job(set, c->x);
+
+    if (likely(!job->is_socket))
+        return set->config->request_timeout_ms;
+    return job->pinged ? set->config->socket_ping_timeout_ms
+                       : set->config->socket_ping_ms;
+}
+
 void conn_socket_timeout(struct conn_set *set, struct conn *c)
 {
     struct conn_job *job = conn_job(set, c->x);

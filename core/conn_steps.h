@@ -103,6 +103,8 @@ void conn_stream_end(struct conn_set *set, struct conn *c);
 void conn_socket_begin(struct conn_set *set, struct conn *c);
 size_t conn_socket_feed(struct conn_set *set, struct conn *c,
                         struct bytes data);
+/* How long to wait for the next step, a WebSocket or not. */
+uint32_t conn_socket_wait(struct conn_set *set, const struct conn *c);
 void conn_socket_timeout(struct conn_set *set, struct conn *c);
 /* True when the end of a wait was dealt with: an event loop may take longer. */
 bool conn_stream_timeout(struct conn_set *set, struct conn *c);

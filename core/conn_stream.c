@@ -135,7 +135,7 @@ static size_t feed(struct conn_set *set, struct conn *c, struct bytes data)
 static void watch(struct conn_set *set, struct conn *c)
 {
     if (conn_job(set, c->x)->is_socket && c->state == CONN_WAITING) {
-        conn_deadline(set, c, set->config->socket_ping_ms);
+        conn_deadline(set, c, conn_socket_wait(set, c));
         return;
     }
     if (c->flags & CONN_STREAM && c->state == CONN_WAITING)
