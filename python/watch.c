@@ -44,11 +44,16 @@ static bool add_all(const struct watch *watch, PyObject *directories)
     return true;
 }
 
+/* Or for a second, where there are no events. */
 static void wait_for_event(const struct watch *watch)
 {
     struct pollfd poller = {.fd = watch->fd, .events = POLLIN};
     char events[4096];
 
+    if (watch->fd < 0) {
+        poll(NULL, 0, POLL_MS);
+        return;
+    }
     if (poll(&poller, 1, -1) <= 0)
         return;
     poll(NULL, 0, SETTLE_MS);
@@ -65,8 +70,7 @@ static PyObject *wait_changed(PyObject *self, PyObject *directories)
     if (!PyList_Check(directories) ||
         (watch->fd >= 0 && !add_all(watch, directories)))
         return NULL;
-    Py_BEGIN_ALLOW_THREADS if (watch->fd >= 0) wait_for_event(watch);
-    else poll(NULL, 0, POLL_MS);
+    Py_BEGIN_ALLOW_THREADS wait_for_event(watch);
     Py_END_ALLOW_THREADS Py_RETURN_NONE;
 }
 

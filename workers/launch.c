@@ -86,7 +86,7 @@ int launch_read(struct launch *launch)
     /* A variable left in the environment of a stranger is no predecessor. */
     if (fds != NULL && variable("GUNICORN_PID") == getppid())
         launch->predecessor = getppid();
-    if (launch->predecessor != 0)
+    if (fds != NULL && launch->predecessor != 0)
         err = fds_read(launch, fds);
     for (size_t i = 0; i < sizeof(ours) / sizeof(ours[0]); i++)
         unsetenv(ours[i]);

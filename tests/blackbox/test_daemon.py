@@ -136,12 +136,15 @@ def in_a_pid_namespace():
 @pytest.mark.skipif(not in_a_pid_namespace(), reason="no pid namespaces here")
 def test_as_the_first_process_it_reaps_strangers(tmp_path):
     (tmp_path / "orphans.py").write_text(ORPHANS)
-    env = Server(directory=tmp_path).environment(None)
     address = ("127.0.0.1", free_port())
+    # As the entry point of an image does it.
+    env = Server(directory=tmp_path).environment({
+        "GUNICORN_CMD_ARGS": "--bind=%s:%d --workers=1" % address})
     with open(tmp_path / "log", "w") as log:
         it = subprocess.Popen(
-            ["unshare", "--pid", "--fork", "--mount-proc", *COMMAND, "-w", "1",
-             "-b", "%s:%d" % address, "--chdir", tmp_path, "orphans:app"],
+            ["unshare", "--pid", "--fork", "--mount-proc", "sh", "-c",
+             'exec "$@"', "entrypoint", *COMMAND, "--chdir", tmp_path,
+             "orphans:app"],
             env=env, stdout=log, stderr=log, start_new_session=True)
     try:
         wait_until(lambda: "Booting worker" in (tmp_path / "log").read_text())
