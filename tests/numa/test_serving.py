@@ -172,7 +172,7 @@ def assert_as_planned(plan, early, late):
                       for place in places}
     for name, seen in workers.items():
         node, pages = node_of_worker[seen[0]], seen.arena
-        assert sum(pages.values()) > 5, name
+        assert sum(pages.values()) > 0, name
         assert pages.get(node, 0) >= 0.95 * sum(pages.values()), (name, pages)
     for name, (cpus, after) in interpreters.items():
         grown = growth(early[name][1], after)
