@@ -69,6 +69,11 @@ def gcorn(launch):
     return [command + [f'{launch.module}:app']]
 
 
+def gcorn_epoll(launch):
+    return [command[:-1] + ['--io', 'epoll', command[-1]]
+            for command in gcorn(launch)]
+
+
 def gunicorn(launch, workers, *more):
     return [[launch.program('gunicorn'), '-b', f'127.0.0.1:{launch.port}',
              '-w', str(workers), '--chdir', str(APPS), '--log-level', 'error',
@@ -151,6 +156,7 @@ def script(name):
 
 SERVERS = [
     Server('gcorn', None, gcorn, serves_files=True),
+    Server('gcorn-epoll', None, gcorn_epoll, serves_files=True),
     Server('nginx', 'nginx', nginx_files, needs=('nginx',),
            serves_applications=False, serves_files=True,
            note='sendfile and a cache of open files'),
