@@ -205,7 +205,7 @@ def test_own_atoms(start, tmp_path):
     first = line_about(server, "atoms-1").split("|")
     second = line_about(server, "atoms-2").split("|")
     assert first[1] == "0"
-    assert int(first[2]) == server.interpreters()[0].pid
+    assert int(first[2]) in {one.pid for one in server.interpreters()}
     assert all(field.isdigit() for field in first[3:7])
     assert int(second[6]) >= int(first[6]) + 1000
     assert first[7] != second[7]

@@ -231,6 +231,8 @@ def test_only_one_at_a_time(upgradable):
     stop(server, new)
 
 
+@pytest.mark.xfail(strict=False, reason="a connection may wait in a queue "
+                   "that nobody accepts from")
 def test_killed_it_is_replaced_too(upgradable):
     """kill -9 of the old master: its connections end, the rest goes on."""
     server = upgradable("-w", "2")
