@@ -412,7 +412,7 @@ int wait_asyncio_run(struct host *host, uint32_t interp,
         code = run(engine, host);
     }
     if (code >= 0)
-        return code; /* the process ends: what it holds ends with it */
+        return code; /* NOLINT: the process ends, and all it holds */
     if (PyErr_Occurred())
         loader_log_exception(&host->loader, "Exception in worker process");
     return LOADER_BOOT_ERROR;

@@ -334,6 +334,7 @@ static int go_away(struct master *master, struct config_error *error)
 }
 
 /* What can fail, in the order in which the operator should hear of it. */
+/* NOLINTNEXTLINE(readability-function-size): one list of steps. */
 static int prepare(struct master *master, struct config_error *error)
 {
     struct config *config = master->config;
