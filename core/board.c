@@ -32,6 +32,21 @@ struct board_interp *board_interp(const struct board *board, uint32_t slot)
     return (struct board_interp *)(void *)at(board, board->interp_off) + slot;
 }
 
+void board_worker_files(const struct board *board, uint32_t slot,
+                        int out[BOARD_WORKER_FILES])
+{
+    const struct board_worker *worker = board_worker(board, slot);
+    uint32_t first = slot * BOARD_INTERPS_PER_WORKER;
+
+    out[0] = worker->arena_fd;
+    out[1] = worker->doorbell_fd;
+    out[2] = worker->file_out_fd;
+    out[3] = worker->spool_memory_fd;
+    out[4] = worker->spool_file_fd;
+    for (uint32_t i = 0; i < BOARD_INTERPS_PER_WORKER; i++)
+        out[5 + i] = board_interp(board, first + i)->doorbell_fd;
+}
+
 uint16_t *board_steal_order(const struct board *board, uint32_t slot)
 {
     must(slot < board->worker_slots);

@@ -169,6 +169,12 @@ int board_map(struct board **ret_board, int fd);
 struct board_worker *board_worker(const struct board *board, uint32_t slot);
 struct board_interp *board_interp(const struct board *board, uint32_t slot);
 
+/* Descriptors of a worker that its interpreters use, in the order in which the
+ * master sends them: see core/template.h. */
+#define BOARD_WORKER_FILES (5 + BOARD_INTERPS_PER_WORKER)
+void board_worker_files(const struct board *board, uint32_t slot,
+                        int out[BOARD_WORKER_FILES]);
+
 static inline uint32_t board_home(uint32_t interp_slot)
 {
     return interp_slot / BOARD_INTERPS_PER_WORKER;

@@ -6,9 +6,6 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-/* Descriptors of a worker that interpreters use, in the order they come. */
-#define WORKER_FILES (5 + BOARD_INTERPS_PER_WORKER)
-
 union message {
     uint32_t op;
     struct template_message order;
@@ -112,32 +109,18 @@ static int take_board(struct host *host, struct files *files)
     return error;
 }
 
-static void numbers_of(const struct board *board, uint32_t slot, int *out)
-{
-    const struct board_worker *worker = board_worker(board, slot);
-    uint32_t first = slot * BOARD_INTERPS_PER_WORKER;
-
-    out[0] = worker->arena_fd;
-    out[1] = worker->doorbell_fd;
-    out[2] = worker->file_out_fd;
-    out[3] = worker->spool_memory_fd;
-    out[4] = worker->spool_file_fd;
-    for (uint32_t i = 0; i < BOARD_INTERPS_PER_WORKER; i++)
-        out[5 + i] = board_interp(board, first + i)->doorbell_fd;
-}
-
 static int take_files(const struct host *host, uint32_t slot,
                       struct files *files)
 {
     int numbers[TEMPLATE_FILES_MAX];
 
     if (!host->board || files->count > ARRAY_SIZE(numbers) ||
-        files->count % WORKER_FILES != 0)
+        files->count % BOARD_WORKER_FILES != 0)
         return -EPROTO;
-    for (size_t i = 0; i < files->count; i += WORKER_FILES) {
+    for (size_t i = 0; i < files->count; i += BOARD_WORKER_FILES) {
         if (slot >= host->board->worker_slots)
             return -EPROTO;
-        numbers_of(host->board, slot++, numbers + i);
+        board_worker_files(host->board, slot++, numbers + i);
     }
     return renumber(files->fd, numbers, files->count);
 }

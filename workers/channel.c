@@ -7,8 +7,7 @@
 #include <string.h>
 #include <sys/socket.h>
 
-#define WORKER_FILES (5 + BOARD_INTERPS_PER_WORKER)
-#define WORKERS_AT_ONCE (TEMPLATE_FILES_MAX / WORKER_FILES)
+#define WORKERS_AT_ONCE (TEMPLATE_FILES_MAX / BOARD_WORKER_FILES)
 
 static int say(int fd, const void *message, size_t size)
 {
@@ -79,21 +78,6 @@ static int say_files(int fd, enum template_op op, uint32_t slot, const int *fds,
     return 0;
 }
 
-static size_t worker_files(const struct board *board, uint32_t slot, int *out)
-{
-    const struct board_worker *worker = board_worker(board, slot);
-    uint32_t first = slot * BOARD_INTERPS_PER_WORKER;
-
-    out[0] = worker->arena_fd;
-    out[1] = worker->doorbell_fd;
-    out[2] = worker->file_out_fd;
-    out[3] = worker->spool_memory_fd;
-    out[4] = worker->spool_file_fd;
-    for (uint32_t i = 0; i < BOARD_INTERPS_PER_WORKER; i++)
-        out[5 + i] = board_interp(board, first + i)->doorbell_fd;
-    return WORKER_FILES;
-}
-
 int channel_files(const struct master *master, int fd)
 {
     const struct board *board = master->board;
@@ -106,8 +90,10 @@ int channel_files(const struct master *master, int fd)
         size_t count = 0;
 
         for (uint32_t j = i; j < board->worker_slots && j < i + WORKERS_AT_ONCE;
-             j++)
-            count += worker_files(board, j, fds + count);
+             j++) {
+            board_worker_files(board, j, fds + count);
+            count += BOARD_WORKER_FILES;
+        }
         err = say_files(fd, TEMPLATE_FILES, i, fds, count);
     }
     return err;

@@ -61,6 +61,9 @@ static void make_worker(struct board *board, uint32_t slot)
     worker->file_out_fd = high(pair[0]);
     worker->file_in_fd = pair[1];
     worker->doorbell_fd = high(eventfd(0, 0));
+    for (uint32_t i = 0; i < BOARD_INTERPS_PER_WORKER; i++)
+        board_interp(board, slot * BOARD_INTERPS_PER_WORKER + i)->doorbell_fd =
+            high(eventfd(0, 0));
     worker->arena_fd = high(memory(0));
     worker->spool_memory_fd = high(memory(0));
     worker->spool_file_fd = high(memory(0));
@@ -110,7 +113,7 @@ static void give(struct play *play, enum template_op op, uint32_t slot,
                  const int *fds, size_t count)
 {
     struct template_message word = {.op = op, .slot = slot};
-    char control[CMSG_SPACE(5 * sizeof(int))] = {0};
+    char control[CMSG_SPACE(BOARD_WORKER_FILES * sizeof(int))] = {0};
     struct iovec io = {&word, sizeof(word)};
     struct msghdr header = {.msg_iov = &io,
                             .msg_iovlen = 1,
@@ -133,12 +136,10 @@ static void give_files(struct play *play)
 
     give(play, TEMPLATE_BOARD, 0, common, 3);
     for (uint32_t i = 0; i < WORKERS; i++) {
-        const struct board_worker *worker = board_worker(board, i);
-        const int own[] = {worker->arena_fd, worker->doorbell_fd,
-                           worker->file_out_fd, worker->spool_memory_fd,
-                           worker->spool_file_fd};
+        int own[BOARD_WORKER_FILES];
 
-        give(play, TEMPLATE_FILES, i, own, 5);
+        board_worker_files(board, i, own);
+        give(play, TEMPLATE_FILES, i, own, BOARD_WORKER_FILES);
     }
 }
 
