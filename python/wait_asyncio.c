@@ -412,8 +412,9 @@ int wait_asyncio_run(struct host *host, uint32_t interp,
         code = run(engine, host);
     }
     if (code >= 0)
-        return code; /* NOLINT: the process ends, and all it holds */
-    if (PyErr_Occurred())
+        return code;
+    /* The process ends, and Python may still refer to what it holds. */
+    if (PyErr_Occurred()) /* NOLINT(clang-analyzer-unix.Malloc) */
         loader_log_exception(&host->loader, "Exception in worker process");
     return LOADER_BOOT_ERROR;
 }
