@@ -411,10 +411,10 @@ int wait_asyncio_run(struct host *host, uint32_t interp,
         engine->on_serving = on_serving;
         code = run(engine, host);
     }
-    if (code >= 0)
+    /* The process ends, and Python may still refer to what the engine holds. */
+    if (code >= 0) /* NOLINT(clang-analyzer-unix.Malloc) */
         return code;
-    /* The process ends, and Python may still refer to what it holds. */
-    if (PyErr_Occurred()) /* NOLINT(clang-analyzer-unix.Malloc) */
+    if (PyErr_Occurred())
         loader_log_exception(&host->loader, "Exception in worker process");
     return LOADER_BOOT_ERROR;
 }
