@@ -62,14 +62,23 @@ static void wait_for_event(const struct watch *watch)
         continue;
 }
 
-/* wait(directories) */
-static PyObject *wait_changed(PyObject *self, PyObject *directories)
+/* arm(directories) */
+static PyObject *arm(PyObject *self, PyObject *directories)
 {
     const struct watch *watch = of(self);
 
     if (!PyList_Check(directories) ||
         (watch->fd >= 0 && !add_all(watch, directories)))
         return NULL;
+    Py_RETURN_NONE;
+}
+
+/* wait() */
+static PyObject *wait_changed(PyObject *self, PyObject *unused)
+{
+    const struct watch *watch = of(self);
+
+    (void)unused;
     Py_BEGIN_ALLOW_THREADS wait_for_event(watch);
     Py_END_ALLOW_THREADS Py_RETURN_NONE;
 }
@@ -88,7 +97,8 @@ static PyObject *report(PyObject *self, PyObject *path)
     Py_RETURN_NONE;
 }
 
-static PyMethodDef wait_method = {"wait", wait_changed, METH_O, NULL};
+static PyMethodDef arm_method = {"arm", arm, METH_O, NULL};
+static PyMethodDef wait_method = {"wait", wait_changed, METH_NOARGS, NULL};
 static PyMethodDef report_method = {"report", report, METH_O, NULL};
 
 static PyObject *extra_files(const struct host *host)
@@ -112,6 +122,7 @@ static PyObject *extra_files(const struct host *host)
 static PyObject *run(PyObject *self, PyObject *unused)
 {
     const struct watch *watch = of(self);
+    owned PyObject *begin = PyCFunction_New(&arm_method, self);
     owned PyObject *wait = PyCFunction_New(&wait_method, self);
     owned PyObject *tell = PyCFunction_New(&report_method, self);
     owned PyObject *extra = extra_files(watch->host);
@@ -120,10 +131,10 @@ static PyObject *run(PyObject *self, PyObject *unused)
     PyObject *function = PyDict_GetItemString(watch->names, "watch");
 
     (void)unused;
-    if (!wait || !tell || !extra || !root || !function)
+    if (!begin || !wait || !tell || !extra || !root || !function)
         return NULL;
-    return PyObject_CallFunction(function, "OOLOO", root, extra,
-                                 (long long)watch->began_ns, wait, tell);
+    return PyObject_CallFunction(function, "OOLOOO", root, extra,
+                                 (long long)watch->began_ns, begin, wait, tell);
 }
 
 static PyMethodDef run_method = {"run", run, METH_NOARGS, NULL};

@@ -60,9 +60,9 @@ def look(files, seen, begun_ns):
     return changed
 
 
-def watch(root, extra, begun_ns, wait, report):
-    """wait(directories) returns when something may have changed; report(path)
-    says so. For ever."""
+def watch(root, extra, begun_ns, arm, wait, report):
+    """arm(directories): from now on wait() returns when something in them may
+    have changed; report(path) says so. For ever."""
     seen = {}
     look(watched(root, extra), seen, time.time_ns() + 10**18)
     # What changed while the application was loaded has changed, too.
@@ -72,10 +72,12 @@ def watch(root, extra, begun_ns, wait, report):
             break
     while True:
         files = watched(root, extra)
-        wait(sorted({os.path.dirname(path) for path in files}))
+        arm(sorted({os.path.dirname(path) for path in files}))
+        # Only now: what changed before that wakes nobody.
         changed = look(watched(root, extra), seen, begun_ns)
         if changed:
             report(changed)
+        wait()
 
 
 LIBRARY = os.path.dirname(os.__file__)
