@@ -38,7 +38,7 @@ def test_a_change_is_seen(start, site, tmp_path, engine):
         # Of another size: Python's cache knows a file by that and the second.
         site("part.py", "TEXT = 'second'\n")
         wait_until(lambda: server.get("/").text == "second")
-        assert "part.py modified" in server.log()
+        server.wait_log("part.py modified")
         # What is broken is said, and the old code goes on.
         site("part.py", "TEXT = \n")
         server.wait_log("SyntaxError")
