@@ -448,11 +448,12 @@ static size_t spool_write(struct exchange_writer *writer, struct bytes data)
 static bool spool_waiting(struct exchange_writer *writer)
 {
     uint64_t before = writer->spool_to;
-    struct bytes waiting = {writer->chunk + writer->start,
-                            writer->fill - writer->start};
+    struct bytes waiting;
 
     if (writer->fill == writer->start)
-        return true;
+        return true; /* there may be no chunk */
+    waiting = (struct bytes){writer->chunk + writer->start,
+                             writer->fill - writer->start};
     if (spool_write(writer, waiting) < waiting.n) {
         writer->spool_to = before;
         return false;
