@@ -423,6 +423,11 @@ void conn_on_lost(void *context, struct exchange *x)
         exchange_bury(set->table, x);
         return;
     }
+    /* It ends, maybe in the middle of the response: no second one follows. */
+    if (c->state == CONN_CLOSING || job->lost) {
+        job->lost = true;
+        return;
+    }
     if (!(c->inflight & CONN_IN_OUTPUT) && job->sent_bytes == 0 &&
         is_safe(x->request.method_id) && exchange_retry(set->table, x)) {
         stats_add(&set->stats->retried, 1);
