@@ -41,6 +41,26 @@ void claim_close(struct claim *claim);
 int claim_taken(const struct claim *claim, pid_t except,
                 struct cpus *ret_taken);
 
+/* A master, by what it holds. */
+struct claim_holder {
+    pid_t pid; /* 0: of another container */
+    struct cpus cpus;
+};
+
+#define CLAIM_HOLDERS_MAX 16
+
+struct claim_view {
+    struct cpus taken;
+    uint32_t n; /* of holders; those beyond the room are in `taken` only */
+    struct claim_holder holders[CLAIM_HOLDERS_MAX];
+};
+
+/*
+ * For who only looks: makes no file and takes no part. With NULL both places
+ * are looked at. Where there is no file, nobody holds anything.
+ */
+void claim_look(const char *dir, struct claim_view *ret_view);
+
 /* All of @cpus or none of them. Returns 0, -EBUSY or -errno. */
 int claim_take(struct claim *claim, const struct cpus *cpus);
 int claim_drop(struct claim *claim, const struct cpus *cpus);

@@ -169,6 +169,42 @@ static void without_a_directory_there_is_an_error(void **state)
     claim_close(&claim);
 }
 
+static void who_looks_takes_nothing(void **state)
+{
+    struct claim_view view;
+    char text[CPUS_TEXT];
+    int rc;
+    pid_t first, second;
+
+    claim_look(*state, &view);
+    assert_int_equal(view.n, 0);
+    first = start_other(*state, "0-1,7", &rc);
+    second = start_other(*state, "4", &rc);
+    claim_look(*state, &view);
+    cpus_format(&view.taken, text, sizeof(text));
+    assert_string_equal(text, "0-1,4,7");
+    assert_int_equal(view.n, 2);
+    assert_int_equal(view.holders[0].pid, first);
+    cpus_format(&view.holders[0].cpus, text, sizeof(text));
+    assert_string_equal(text, "0-1,7");
+    assert_int_equal(view.holders[1].pid, second);
+    stop(first);
+    stop(second);
+    claim_look(*state, &view);
+    assert_true(cpus_is_empty(&view.taken));
+}
+
+/* As an operator who only asks what would be. */
+static void who_looks_makes_no_file(void **state)
+{
+    struct claim_view view;
+    char path[256];
+
+    claim_look(*state, &view);
+    snprintf(path, sizeof(path), "%s/cpus.lock", (const char *)*state);
+    assert_int_equal(access(path, F_OK), -1);
+}
+
 #define IN_DIR(test) cmocka_unit_test_setup_teardown(test, make_dir, remove_dir)
 
 int main(void)
@@ -179,6 +215,8 @@ int main(void)
         IN_DIR(the_dead_hold_nothing),
         IN_DIR(children_hold_nothing),
         IN_DIR(without_a_directory_there_is_an_error),
+        IN_DIR(who_looks_takes_nothing),
+        IN_DIR(who_looks_makes_no_file),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
