@@ -77,6 +77,20 @@ static void plan_wants(const struct plan *plan, const struct machine *machine,
         plan_cpus(plan, machine, ret_cpus);
 }
 
+/* Who binds nothing takes nobody's core, and may plan with all of them. */
+static void see_taken(const struct placement *placement,
+                      struct plan_demand *demand)
+{
+    struct claim_view view;
+
+    if (placement->claims) {
+        claim_taken(&placement->claim, placement->predecessor, &demand->taken);
+    } else if (demand->pin != PLAN_PIN_OFF) {
+        claim_look(NULL, &view);
+        demand->taken = view.taken;
+    }
+}
+
 /*
  * A plan on cores that nobody else has, which then are ours: planned around
  * what others hold, and again when one was faster.
@@ -88,9 +102,7 @@ static int plan_claim(struct placement *placement, struct machine *machine,
     int err;
 
     for (int i = 0; i < CLAIM_ATTEMPTS; i++) {
-        if (placement->claims)
-            claim_taken(&placement->claim, placement->predecessor,
-                        &demand->taken);
+        see_taken(placement, demand);
         err = plan_make(machine, demand, ret_plan);
         if (err < 0 || !placement->claims)
             return err;

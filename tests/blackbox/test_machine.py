@@ -6,16 +6,38 @@ import os
 import pathlib
 import re
 import signal
+import subprocess
 
 import pytest
 
 import client
 from client import wait_until
 from load import Load
-from server import free_port
+from server import APPS, COMMAND, Server, free_port
 
 pytestmark = pytest.mark.gcorn
-CPUS = sorted(os.sched_getaffinity(0))
+TOPO = pathlib.Path(COMMAND[0]).parent.parent / "tools/topo/gcorn-topo"
+
+
+def two_cores():
+    """A CPU each of two cores, or as many as there are."""
+    cpus, seen = [], set()
+    for cpu in sorted(os.sched_getaffinity(0)):
+        path = pathlib.Path("/sys/devices/system/cpu/cpu%d/topology/"
+                            "thread_siblings_list" % cpu)
+        siblings = path.read_text() if path.exists() else str(cpu)
+        if siblings not in seen:
+            cpus.append(cpu)
+        seen.add(siblings)
+    return cpus[:2]
+
+
+CPUS = two_cores()
+needs_two = pytest.mark.skipif(len(CPUS) < 2, reason="SKIPPED: one core")
+
+
+def on_two_cores():
+    os.sched_setaffinity(0, CPUS)
 
 
 def masks(server):
@@ -34,39 +56,88 @@ def bound(server):
 
 @pytest.fixture
 def shared(tmp_path):
-    """An environment whose servers know of each other's cores."""
-    return {"GCORN_RUNTIME_DIR": str(tmp_path / "run")}
+    """How to start servers that know of each other's cores."""
+    return {"env": {"GCORN_RUNTIME_DIR": str(tmp_path / "run")},
+            "rlimit": on_two_cores}
 
 
-@pytest.mark.skipif(len(CPUS) != 2, reason="this needs exactly two CPUs")
-def test_two_masters_share_the_cores_and_a_third_floats(start, shared):
-    first, second = (start("hello:app", "-w", "1", "--pin", "core",
-                           env=shared) for _ in range(2))
-    assert bound(first) & bound(second) == set()
-    third = start("hello:app", "--pin", "core", env=shared)
-    third.wait_log("other gcorn masters have left no core")
-    assert masks(third) == [set(CPUS)]
-    assert third.get("/").status == 200
+def tell(program, *args, shared):
+    """What a program says of the cores that are left."""
+    done = subprocess.run(
+        [str(program), *args],
+        env=Server(None, directory="/nonexistent", env=shared["env"]).env,
+        preexec_fn=on_two_cores, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
 
 
-@pytest.mark.skipif(len(CPUS) < 2, reason="one CPU")
+@needs_two
+def test_masters_that_start_at_once_share_the_cores(tmp_path, shared):
+    masters = []
+    try:
+        for n in range(3):
+            (tmp_path / str(n)).mkdir()
+            masters.append(Server("hello:app", "-w", "1", "--pin", "core",
+                                  directory=tmp_path / str(n), **shared))
+            masters[n].spawn()
+        for master in masters:
+            wait_until(master.answers, 40, "an answer")
+        # Whoever was last has none.
+        masters.sort(key=lambda m: "have left no core" in m.log())
+        assert bound(masters[0]) & bound(masters[1]) == set()
+        assert masks(masters[2]) == [set(CPUS)]
+        assert "pin off: other gcorn masters have left no core" in (
+            masters[2].log())
+    finally:
+        for master in masters:
+            master.stop()
+
+
+@needs_two
+def test_whoever_plans_sees_what_is_taken(start, shared):
+    """The reports count a running master's cores as gone."""
+    first = start("hello:app", "-w", "1", "--pin", "core", **shared)
+    taken = bound(first)
+    seen = json.loads(tell(TOPO, "--json", shared=shared))
+    assert [claim["pid"] for claim in seen["limits"]["claims"]] == [first.pid]
+    assert taken <= parse_list(seen["limits"]["claims"][0]["cpus"])
+    assert seen["plan"]["n_cpu"] == 1
+    assert seen["plan"]["placement"][0]["pus"][0] not in taken
+    assert "gcorn (pid %d)" % first.pid in tell(TOPO, "--plan", shared=shared)
+    free = json.loads(tell(TOPO, "--json", "--no-claims", shared=shared))
+    assert free["plan"]["n_cpu"] == 2 and free["limits"]["claims"] == []
+    said = tell(COMMAND[0], "--autotune=print", "--json", "--chdir", APPS,
+                "hello:app", shared=shared)
+    assert json.loads(said)["plan"]["n_cpu"] == 1
+
+
+def parse_list(text):
+    """{0, 1, 4} of "0-1,4"."""
+    cpus = set()
+    for part in filter(None, text.split(",")):
+        first, _, last = part.partition("-")
+        cpus.update(range(int(first), int(last or first) + 1))
+    return cpus
+
+
+@needs_two
 def test_the_cores_of_a_dead_master_are_free(start, shared):
-    first = start("hello:app", "--pin", "core", env=shared)
+    first = start("hello:app", "--pin", "core", **shared)
     taken = bound(first)
     first.kill()
-    second = start("hello:app", "--pin", "core", env=shared)
+    second = start("hello:app", "--pin", "core", **shared)
     assert bound(second) == taken
 
 
-@pytest.mark.skipif(len(CPUS) < 2, reason="one CPU")
+@needs_two
 def test_a_worker_more_takes_a_core_if_there_is_one(start, shared):
-    first = start("hello:app", "-w", "1", "--pin", "core", env=shared)
+    first = start("hello:app", "-w", "1", "--pin", "core", **shared)
     had = bound(first)
     first.signal(signal.SIGTTIN)
     wait_until(lambda: len(masks(first)) == 2, what="the second worker")
     assert len(bound(first)) == len(had) + 1
-    other = start("hello:app", "--pin", "core", env=shared)
-    assert len(CPUS) > 2 or masks(other) == [set(CPUS)]
+    other = start("hello:app", "--pin", "core", **shared)
+    assert masks(other) == [set(CPUS)]
 
 
 def test_without_a_place_for_locks_it_serves(start, tmp_path):
@@ -117,10 +188,11 @@ def test_huge_pages_are_not_for_what_is_forked(start):
         assert not found or found[1] == ("0" if always else "1")
 
 
-@pytest.mark.skipif(len(CPUS) < 2, reason="one CPU")
+@needs_two
 def test_who_is_moved_is_missed(start):
     """Affinity is read back some seconds after the start."""
-    server = start("hello:app", "-w", "1", "--pin", "core")
+    server = start("hello:app", "-w", "1", "--pin", "core",
+                   rlimit=on_two_cores)
     victim, = server.interpreters()
     wait_until(lambda: os.sched_getaffinity(victim.pid) != set(CPUS),
                what="the binding")

@@ -223,6 +223,22 @@ static void put_rlimit(struct json *j, const char *key, bool known, int which)
         json_number(j, key, limit.rlim_cur);
 }
 
+static void put_claims(struct json *j, const struct claim_view *claims)
+{
+    char list[CPUS_TEXT];
+
+    json_open(j, "claims", '[');
+    for (uint32_t i = 0; i < claims->n; i++) {
+        json_open(j, NULL, '{');
+        json_signed(j, "pid", claims->holders[i].pid,
+                    claims->holders[i].pid <= 0);
+        cpus_format(&claims->holders[i].cpus, list, sizeof(list));
+        json_text(j, "cpus", list);
+        json_close(j, '}');
+    }
+    json_close(j, ']');
+}
+
 static void put_limits(struct json *j, const struct report *r)
 {
     const struct cgroup_limits *l = &r->limits;
@@ -248,6 +264,7 @@ static void put_limits(struct json *j, const struct report *r)
     json_bool(j, "partial", l->partial);
     put_rlimit(j, "nofile", live, RLIMIT_NOFILE);
     put_rlimit(j, "memlock_bytes", live, RLIMIT_MEMLOCK);
+    put_claims(j, &r->claims);
     json_close(j, '}');
 }
 

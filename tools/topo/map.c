@@ -16,6 +16,10 @@ static void core_label(const struct report *report, uint32_t core, char *text,
         *ret_ink = INK_DIM;
         snprintf(text, size, "--");
         return;
+    case CORE_CLAIMED:
+        *ret_ink = INK_DIM;
+        snprintf(text, size, "xx");
+        return;
     case CORE_IDLE:
         *ret_ink = INK_DIM;
         snprintf(text, size, "..");
@@ -164,7 +168,8 @@ void report_map(struct pen *pen)
         pen_line(pen);
         pen_pad(pen, PEN_INDENT + 23);
     }
-    pen_draw(pen, INK_DIM, "  ## reserved  .. idle  -- not ours");
+    pen_draw(pen, INK_DIM, "  ## reserved  .. idle  -- not ours%s",
+             pen->report->claims.n > 0 ? "  xx another gcorn's" : "");
     pen_line(pen);
     for (uint32_t i = 0; i < m->n_nodes; i++)
         draw_node(pen, i, label);

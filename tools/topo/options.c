@@ -27,6 +27,7 @@ const char options_help[] =
     "  --pin POLICY          auto, core, l3, node or off\n"
     "  --quota CPUS          as if under this CPU quota, such as 2.5\n"
     "  --mem-limit SIZE      as if under this memory limit\n"
+    "  --no-claims           as if no gcorn were running\n"
     "\n"
     "what to show\n"
     "  --plan                only the machine's limits and the plan\n"
@@ -59,6 +60,7 @@ enum option_id {
     OPT_QUOTA,
     OPT_MEM_LIMIT,
     OPT_PLAN,
+    OPT_NO_CLAIMS,
     OPT_ALL,
     OPT_FIXES,
     OPT_JSON,
@@ -85,6 +87,7 @@ static const struct option names[] = {
     {"quota", required_argument, NULL, OPT_QUOTA},
     {"mem-limit", required_argument, NULL, OPT_MEM_LIMIT},
     {"plan", no_argument, NULL, OPT_PLAN},
+    {"no-claims", no_argument, NULL, OPT_NO_CLAIMS},
     {"all", no_argument, NULL, OPT_ALL},
     {"fixes", no_argument, NULL, OPT_FIXES},
     {"json", no_argument, NULL, OPT_JSON},
@@ -207,6 +210,7 @@ static bool take_flag(int option, struct topo_options *o)
 {
     bool *const flags[] = {
         [0] = &o->plan_only, /* OPT_PLAN itself */
+        [OPT_NO_CLAIMS - OPT_PLAN] = &o->no_claims,
         [OPT_ALL - OPT_PLAN] = &o->all,
         [OPT_FIXES - OPT_PLAN] = &o->fixes,
         [OPT_JSON - OPT_PLAN] = &o->json,

@@ -16,6 +16,7 @@ struct topo_options {
     struct machine_source source;
     /* What the plan is asked for; limits of the system come on top. */
     struct plan_demand demand;
+    bool no_claims; /* as if no gcorn were running */
     bool json, plan_only, check, strict, fixes, all, help, version;
     const char *svg, *html; /* "-" is standard output */
     const char *bench_dir;

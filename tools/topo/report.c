@@ -25,6 +25,8 @@ static void merge_limits(struct report *r)
     r->demand = *asked;
     plan_demand_limit(&r->demand, &r->limits);
     r->demand.container = r->host.container;
+    if (r->demand.pin != PLAN_PIN_OFF)
+        r->demand.taken = r->claims.taken;
     if (asked->quota_milli)
         r->demand.quota_milli = asked->quota_milli;
     if (asked->memory_limit)
@@ -46,6 +48,8 @@ static void read_host(struct report *r)
     /* No /proc: no limits. */
     if (cgroup_read(r->root, &r->limits) < 0)
         r->limits = (struct cgroup_limits){0};
+    if (r->machine->is_this_system && !r->options->no_claims)
+        claim_look(NULL, &r->claims);
 }
 
 static void grade(struct report *r)
@@ -118,6 +122,9 @@ enum core_use report_core_use(const struct report *report, uint32_t core,
     for (uint32_t i = 0; i < plan->n_reserved; i++)
         if (plan->reserved[i] == core)
             return CORE_RESERVED;
+    if (cpus_intersect(&report->machine->cores[core].pus,
+                       &report->claims.taken))
+        return CORE_CLAIMED;
     return machine_core_is_usable(&report->machine->cores[core])
                ? CORE_IDLE
                : CORE_NOT_OURS;

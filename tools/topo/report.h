@@ -11,6 +11,7 @@
 #include "tools/topo/options.h"
 #include "topology/cgroup.h"
 #include "topology/checks.h"
+#include "topology/claim.h"
 #include "topology/devices.h"
 #include "topology/dimms.h"
 #include "topology/host.h"
@@ -28,6 +29,7 @@ struct report {
     struct plan_demand demand; /* with the system's limits */
     struct host host;
     struct cgroup_limits limits;
+    struct claim_view claims; /* of running masters */
     struct processor processor;
     struct dimms dimms;
     struct checks checks;
@@ -38,6 +40,7 @@ struct report {
 /* What a core is used for. */
 enum core_use {
     CORE_NOT_OURS,
+    CORE_CLAIMED, /* by a running gcorn */
     CORE_IDLE,
     CORE_RESERVED,
     CORE_WORKER,

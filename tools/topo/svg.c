@@ -42,9 +42,9 @@ struct box {
 };
 
 static const char *const fills[] = {
-    [CORE_NOT_OURS] = "#eceef1", [CORE_IDLE] = "#d5d9e0",
-    [CORE_RESERVED] = "#f2b84b", [CORE_WORKER] = "#58b58a",
-    [CORE_REMOTE] = "#e0685f",
+    [CORE_NOT_OURS] = "#eceef1", [CORE_CLAIMED] = "#b7c3dc",
+    [CORE_IDLE] = "#d5d9e0",     [CORE_RESERVED] = "#f2b84b",
+    [CORE_WORKER] = "#58b58a",   [CORE_REMOTE] = "#e0685f",
 };
 
 static uint32_t cores_in(const struct machine *m, int32_t node, int32_t llc)
@@ -69,11 +69,10 @@ static void text_at(struct canvas *c, int x, int y, const char *class,
 static void draw_hover(struct canvas *c, uint32_t core, enum core_use use,
                        int32_t worker)
 {
-    static const char *const words[] = {[CORE_NOT_OURS] = "not ours",
-                                        [CORE_IDLE] = "idle",
-                                        [CORE_RESERVED] = "reserved",
-                                        [CORE_WORKER] = "worker",
-                                        [CORE_REMOTE] = "worker"};
+    static const char *const words[] = {
+        [CORE_NOT_OURS] = "not ours", [CORE_CLAIMED] = "of another gcorn",
+        [CORE_IDLE] = "idle",         [CORE_RESERVED] = "reserved",
+        [CORE_WORKER] = "worker",     [CORE_REMOTE] = "worker"};
     const struct report *r = c->report;
     const struct machine_core *mc = &r->machine->cores[core];
     char list[CPUS_TEXT];
@@ -327,10 +326,13 @@ static void draw_legend(struct canvas *c)
                  {CORE_REMOTE, "worker, remote memory"},
                  {CORE_RESERVED, "reserved for the kernel"},
                  {CORE_IDLE, "idle"},
+                 {CORE_CLAIMED, "of another gcorn"},
                  {CORE_NOT_OURS, "not ours"}};
     int x = MARGIN;
 
     for (size_t i = 0; c->out && i < ARRAY_SIZE(items); i++) {
+        if (items[i].use == CORE_CLAIMED && c->report->claims.n == 0)
+            continue;
         fprintf(c->out,
                 "<rect x=\"%d\" y=\"64\" width=\"14\" height=\"14\" rx=\"3\" "
                 "fill=\"%s\"/>",

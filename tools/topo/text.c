@@ -165,6 +165,23 @@ static void draw_limits(struct pen *pen)
         pen_section(pen, "", "cgroups above the container cannot be seen");
 }
 
+/* Cores that running masters have: not for the one that is planned here. */
+static void draw_claims(struct pen *pen)
+{
+    const struct claim_view *claims = &pen->report->claims;
+    char cpus[CPUS_TEXT];
+
+    for (uint32_t i = 0; i < claims->n; i++) {
+        cpus_format(&claims->holders[i].cpus, cpus, 64);
+        if (claims->holders[i].pid > 0)
+            pen_section(pen, i ? "" : "Claims", "CPU %s: gcorn (pid %d)", cpus,
+                        (int)claims->holders[i].pid);
+        else
+            pen_section(pen, i ? "" : "Claims",
+                        "CPU %s: a gcorn that cannot be seen", cpus);
+    }
+}
+
 /* Adds " (eth0, eth1 are on node 0)" where that is why. */
 static void add_cards(const struct report *r, char *text, size_t size)
 {
@@ -337,6 +354,7 @@ void report_text(const struct report *report, FILE *out, bool color, int width)
     draw_cache(&pen);
     draw_memory(&pen);
     draw_limits(&pen);
+    draw_claims(&pen);
     report_map(&pen);
     draw_plan(&pen);
     if (report->options->plan_only)
