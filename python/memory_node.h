@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * memory_node - which memory node the next pages of this thread, and of what
- * it forks, come from.
+ * it forks, come from, and those it has.
  */
 #ifndef GCORN_PYTHON_MEMORY_NODE_H
 #define GCORN_PYTHON_MEMORY_NODE_H
@@ -14,5 +14,13 @@
  * the node it runs on. Logs when the kernel refuses, as in containers.
  */
 void memory_node_set(int32_t node, bool strict);
+
+/*
+ * Takes copies of the private pages that this process has inherited and that
+ * are on other nodes, so that they come from where memory_node_set() says: a
+ * page that processes share is moved by no system call. To be called while
+ * there is one thread.
+ */
+void memory_node_copy(int32_t node);
 
 #endif

@@ -71,6 +71,8 @@ static void become_template(struct relay *relay, const struct node *node,
     if (getppid() != parent)
         _exit(1);
     memory_node_set(node->id, strict);
+    /* Python itself was started before, wherever that was. */
+    memory_node_copy(node->id);
     title_set(&host->title, "gcorn: template [%s] of node %d", host->name,
               (int)node->id);
     PyOS_AfterFork_Child();
