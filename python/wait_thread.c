@@ -2,7 +2,6 @@
 #include "wait_thread.h"
 
 #include <string.h>
-#include <time.h>
 
 #include "quota.h"
 #include "signals.h"
@@ -48,14 +47,6 @@ static uint64_t add(_Atomic uint64_t *to, uint64_t n)
 
     atomic_store_explicit(to, sum, memory_order_relaxed);
     return sum;
-}
-
-static uint64_t thread_cpu_ns(void)
-{
-    struct timespec ts;
-
-    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &ts);
-    return (uint64_t)ts.tv_sec * NS_PER_S + (uint64_t)ts.tv_nsec;
 }
 
 static void count_request(const struct waiter *waiter, uint64_t *cpu_ns)
