@@ -20,7 +20,7 @@ class Application:
     body_bytes: int = 0
     needs_database: bool = False
     computes_only: bool = False     # so its cost alone can be told
-    is_file: bool = False           # below /files: served without Python
+    interface: str = 'wsgi'         # or asgi; files: without Python
 
 
 APPLICATIONS = [
@@ -45,11 +45,23 @@ APPLICATIONS = [
     Application('echo', 'POST of 100 KB, echoed', 'echo', '/', 32, 1,
                 b'0123456789' * 10_000, body_bytes=100_000),
     Application('file', 'a file of 1 KB', 'hello', '/files/small.css', 64, 1,
-                b'a' * 1024, is_file=True),
+                b'a' * 1024, interface='files'),
     Application('download', 'a file of 1 MiB', 'hello', '/files/large.bin', 16,
-                1, b'a' * (1 << 20), is_file=True),
+                1, b'a' * (1 << 20), interface='files'),
     Application('sleep', 'waits 10 ms', 'snooze', '/', 32, 32,
                 b'Good morning.'),
+    Application('asgi-hello', 'ASGI hello, 13 bytes', 'asgi_hello', '/', 64, 1,
+                b'Hello, world!', computes_only=True, interface='asgi'),
+    Application('asgi-json', 'ASGI JSON', 'asgi_json', '/greet?name=World', 64,
+                1, b'{"message": "Hello, World", "path": "/greet", '
+                b'"method": "GET", "rows": [{"id": 0, "stock": 0}, '
+                b'{"id": 1, "stock": 7}, {"id": 2, "stock": 14}]}',
+                computes_only=True, interface='asgi'),
+    Application('asgi-echo', 'ASGI POST of 10 KB, echoed', 'asgi_echo', '/', 32,
+                1, b'0123456789' * 1000, body_bytes=10_000, interface='asgi'),
+    Application('fastapi', 'FastAPI, one PostgreSQL query through asyncpg',
+                'fastapi_page', '/', 16, 1, b'"name":"item 40"',
+                needs_database=True, interface='asgi'),
 ]
 
 FILES = {'small.css': 1024, 'large.bin': 1 << 20}

@@ -61,7 +61,9 @@ class Run:
             self.database.fill(self.environment, self.environment.variables(
                 self.options.output, self.database.variables()))
         except (postgres.Missing, subprocess.CalledProcessError) as error:
-            self.left_out['django'] = str(error)
+            for application in self.applications:
+                if application.needs_database:
+                    self.left_out[application.name] = str(error)
             self.applications = [a for a in self.applications
                                  if not a.needs_database]
 
@@ -73,7 +75,9 @@ class Run:
             slots=application.slots, connections=application.connections,
             directory=directory, programs=self.environment.programs,
             gcorn=self.options.gcorn,
-            files=self.files if application.is_file else Path('/nonexistent'),
+            files=(self.files if application.interface == 'files'
+                   else Path('/nonexistent')),
+            interface=application.interface,
             processes=processes or self.options.processes)
 
     def turn(self, server, application):
@@ -117,15 +121,15 @@ class Run:
             print(f'round {number + 1} of {self.options.rounds}')
             for application in self.applications:
                 for server in self.servers:
-                    if (server.serves_files if application.is_file
-                            else server.serves_applications):
+                    if application.interface in server.interfaces:
                         self.turn(server, application)
             if 'balance' in self.options.apps:
                 self.balance_turns(number)
 
     def facts(self):
         wanted = {s.distribution or 'gcorn' for s in self.servers}
-        wanted |= {'flask', 'django', 'psycopg'}
+        wanted |= {'flask', 'django', 'psycopg', 'fastapi', 'asyncpg',
+                   'uvloop', 'httptools'}
         versions = {n: v for n in sorted(wanted)
                     if (v := self.environment.version(n))}
         return report.machine_facts() | {

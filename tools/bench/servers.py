@@ -26,6 +26,7 @@ class Launch:
     gcorn: Path
     files: Path = Path('/nonexistent')  # of applications that are files
     processes: bool = False     # slots are to be processes, not threads
+    interface: str = 'wsgi'
 
     def program(self, name):
         return str(self.programs / name)
@@ -54,8 +55,7 @@ class Server:
     keeps_alive: bool = True
     needs: tuple[str, ...] = ()     # programs of the system
     note: str = ''
-    serves_applications: bool = True
-    serves_files: bool = False
+    interfaces: tuple[str, ...] = ('wsgi',)
 
 
 def gcorn(launch):
@@ -64,6 +64,8 @@ def gcorn(launch):
                '-w', str(workers), '--pin', 'off', '--chdir', str(APPS)]
     if threads > 1:
         command += ['--threads', str(threads)]
+    if launch.interface == 'asgi':
+        command += ['-k', 'asgi', '--asgi-loop', 'uvloop']
     if launch.files.is_dir():
         command += ['--static-map', f'/files={launch.files}']
     return [command + [f'{launch.module}:app']]
@@ -132,12 +134,27 @@ def nginx_files(launch):
 
 def granian(launch):
     workers, threads = launch.split_wide
-    return [[launch.program('granian'), '--interface', 'wsgi',
+    how = {'wsgi': ['--blocking-threads', str(threads)],
+           'asgi': ['--loop', 'uvloop']}[launch.interface]
+    return [[launch.program('granian'), '--interface', launch.interface,
              '--host', '127.0.0.1', '--port', str(launch.port),
              '--workers', str(workers), '--runtime-threads', '1',
-             '--blocking-threads', str(threads), '--backpressure', '1024',
+             *how, '--backpressure', '1024',
              '--http', '1', '--no-ws', '--no-access-log',
              '--log-level', 'error', '--working-dir', str(APPS),
+             f'{launch.module}:app']]
+
+
+def uvicorn(launch):
+    return [[launch.program('uvicorn'), '--host', '127.0.0.1',
+             '--port', str(launch.port), '--loop', 'uvloop',
+             '--http', 'httptools', '--no-access-log', '--log-level', 'error',
+             '--app-dir', str(APPS), f'{launch.module}:app']]
+
+
+def hypercorn(launch):
+    return [[launch.program('hypercorn'), '-b', f'127.0.0.1:{launch.port}',
+             '-w', '1', '-k', 'uvloop', '--log-level', 'ERROR',
              f'{launch.module}:app']]
 
 
@@ -155,11 +172,11 @@ def script(name):
 
 
 SERVERS = [
-    Server('gcorn', None, gcorn, serves_files=True),
-    Server('gcorn-epoll', None, gcorn_epoll, serves_files=True),
+    Server('gcorn', None, gcorn, interfaces=('wsgi', 'asgi', 'files')),
+    Server('gcorn-epoll', None, gcorn_epoll,
+           interfaces=('wsgi', 'asgi', 'files')),
     Server('nginx', 'nginx', nginx_files, needs=('nginx',),
-           serves_applications=False, serves_files=True,
-           note='sendfile and a cache of open files'),
+           interfaces=('files',), note='sendfile and a cache of open files'),
     Server('gunicorn-sync', 'gunicorn', gunicorn_sync, keeps_alive=False,
            note='no keep-alive: a connection per request'),
     Server('gunicorn-gthread', 'gunicorn', gunicorn_gthread,
@@ -168,10 +185,15 @@ SERVERS = [
            note='as many threads as connections, as it needs'),
     Server('uwsgi-nginx', 'uwsgi', uwsgi_nginx, needs=('nginx',),
            note='CPU and memory of nginx included'),
-    Server('granian', 'granian', granian,
-           note='at least 4 Python threads, and one runtime thread'),
+    Server('granian', 'granian', granian, interfaces=('wsgi', 'asgi'),
+           note='one runtime thread; for WSGI at least 4 Python threads'),
     Server('bjoern', 'bjoern', script('bjoern_serve.py')),
     Server('fastpysgi', 'fastpysgi', script('fastpysgi_serve.py'),
-           note='TCP_NODELAY set'),
+           interfaces=('wsgi', 'asgi'),
+           note='TCP_NODELAY set; its event loop polls and is always busy'),
     Server('waitress', 'waitress', waitress),
+    Server('uvicorn', 'uvicorn', uvicorn, interfaces=('asgi',),
+           note='uvloop and httptools'),
+    Server('hypercorn', 'hypercorn', hypercorn, interfaces=('asgi',),
+           note='uvloop'),
 ]
