@@ -171,6 +171,9 @@ static bool wake_thread(struct board_interp *interp, uint32_t bed)
 {
     uint64_t bit = 1ULL << bed % 64;
 
+    /* First: who is awake, and was rung long ago, is late. */
+    if (atomic_load_explicit(&interp->by_doorbell, memory_order_relaxed))
+        atomic_store_explicit(&interp->rung_ns, now_ns(), memory_order_relaxed);
     if (!(atomic_fetch_and(&interp->asleep[bed / 64], ~bit) & bit))
         return false;
     if (atomic_load_explicit(&interp->by_doorbell, memory_order_relaxed)) {
@@ -205,6 +208,30 @@ uint32_t board_sleepers(const struct board_interp *interp)
         count +=
             (uint32_t)__builtin_popcountll(atomic_load(&interp->asleep[w]));
     return count;
+}
+
+/* It lies down before it looks whether it was called: one of both notices. */
+void board_call(struct board_interp *interp)
+{
+    atomic_store(&interp->called, 1);
+    board_wake_interp(interp);
+}
+
+uint64_t board_loop_late_ns(const struct board_interp *interp, uint64_t now)
+{
+    uint64_t since =
+        max_u64(atomic_load_explicit(&interp->beat_ns, memory_order_relaxed),
+                atomic_load_explicit(&interp->rung_ns, memory_order_relaxed));
+
+    if (now <= since || board_sleepers(interp) > 0)
+        return 0;
+    return now - since;
+}
+
+uint64_t board_loop_lag_ns(const struct board_interp *interp, uint64_t now)
+{
+    return max_u64(board_loop_late_ns(interp, now),
+                   atomic_load_explicit(&interp->lag_ns, memory_order_relaxed));
 }
 
 uint32_t board_bed(struct board_interp *interp)

@@ -97,6 +97,7 @@ struct board_interp {
     int32_t doorbell_fd;
     /* W: interpreter, before it serves: woken by the doorbell, not by bells */
     _Atomic uint32_t by_doorbell;
+    _Atomic uint64_t rung_ns; /* W: whoever rings that doorbell: when */
     /* Bit t: thread t sleeps. W: the thread, and whoever wakes it */
     cache_aligned _Atomic uint64_t asleep[BOARD_THREADS_MAX / 64];
     /* W: master and interpreter as drawn above */
@@ -112,10 +113,13 @@ struct board_interp {
     _Atomic uint32_t threads;  /* how many can run at once */
     _Atomic int32_t exit_code; /* why it means to exit: 3, 4, or 0 */
     _Atomic uint32_t beds;     /* thread numbers given out */
+    _Atomic uint32_t full;     /* an event loop takes no more at present */
     _Atomic uint64_t beat_ns;  /* an event loop was last seen to turn */
     _Atomic uint64_t lag_ns;   /* how late its turns are, moving average */
     /* Futexes. W: the thread (0, before it sleeps), whoever wakes it (1) */
     cache_aligned _Atomic uint32_t bell[BOARD_THREADS_MAX];
+    /* W: a worker (1: it has offered something), the event loop (0) */
+    cache_aligned _Atomic uint32_t called;
 };
 
 /* The address a listening socket was bound to, for SERVER_NAME and logs. */
@@ -144,6 +148,7 @@ struct board {
     struct board_listener listener[BOARD_LISTENERS_MAX];
     /* W: interpreters: those that serve take requests before their bodies */
     _Atomic uint32_t streams;
+    _Atomic uint32_t loops; /* W: interpreters: there are event loops */
     /* W: master */
     cache_aligned _Atomic uint64_t death_epoch; /* interpreters died so far */
     _Atomic uint32_t worker_count;              /* slots 0.. in service */
@@ -190,6 +195,15 @@ uint16_t *board_steal_order(const struct board *board, uint32_t slot);
 bool board_wake_interp(struct board_interp *interp);
 
 uint32_t board_sleepers(const struct board_interp *interp);
+
+/* Tells an event loop that it was offered something; wakes it. */
+void board_call(struct board_interp *interp);
+
+/* For how long one that is awake has not come round; 0: it waits. */
+uint64_t board_loop_late_ns(const struct board_interp *interp, uint64_t now);
+
+/* That, or how late it is on average. */
+uint64_t board_loop_lag_ns(const struct board_interp *interp, uint64_t now);
 
 /*
  * A thread of an interpreter: takes a bed once; then, to wait: lies down,

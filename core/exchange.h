@@ -122,6 +122,7 @@ struct exchange {
     _Atomic uint32_t flags;
     _Atomic uint32_t body_state; /* futex */
     uint32_t attempts;           /* W: worker: given to an interpreter before */
+    _Atomic uint32_t offered;    /* W: worker: to this interpreter, less 1 */
     uint64_t arrived_ns;         /* first byte of the request */
     uint64_t ready_ns;
     /* request, W: worker */

@@ -35,7 +35,7 @@ struct exchange_thread {
     uint64_t unrung_ns;     /* since when */
     uint64_t slow_ns;       /* when a request last took long */
     uint32_t unmetered;     /* requests since CPU time was last measured */
-    bool polite; /* takes from other workers only what has waited there */
+    bool polite;            /* leaves alone what was offered to others */
 };
 
 void exchange_thread_init(struct exchange_thread *thread,
@@ -65,6 +65,9 @@ struct exchange_writer {
  */
 bool exchange_take(struct exchange_thread *thread,
                    struct exchange_writer *writer);
+
+/* One is ready at home that it would take. */
+bool exchange_is_ready(const struct exchange_thread *thread);
 
 /*
  * Sleeps until a request may be ready or the doorbell was rung for another

@@ -21,6 +21,7 @@ int exchange_loop_init(struct exchange_loop *loop, struct exchange_site *site,
         return -ENOMEM;
     }
     atomic_store(&loop->thread.self->by_doorbell, 1);
+    atomic_store(&site->board->loops, 1);
     return 0;
 }
 
@@ -42,7 +43,7 @@ static void note_turn(struct exchange_loop *loop, uint64_t now)
 {
     struct board_interp *self = loop->thread.self;
     uint64_t lag = atomic_load_explicit(&self->lag_ns, memory_order_relaxed);
-    uint64_t last = now > loop->turn_ns ? now - loop->turn_ns : 0;
+    uint64_t last = now - min_u64(loop->turn_ns, now);
 
     atomic_store_explicit(&self->beat_ns, now, memory_order_relaxed);
     if (loop->turn_ns != 0)
@@ -54,6 +55,17 @@ static void note_turn(struct exchange_loop *loop, uint64_t now)
         atomic_store_explicit(&self->busy_since_ns, now, memory_order_relaxed);
 }
 
+/* When it was woken; 0: it is up of itself. */
+static uint64_t rung_ns(const struct exchange_loop *loop)
+{
+    const struct board_interp *self = loop->thread.self;
+    uint64_t rung = atomic_load_explicit(&self->rung_ns, memory_order_relaxed);
+
+    return rung > atomic_load_explicit(&self->beat_ns, memory_order_relaxed)
+               ? rung
+               : 0;
+}
+
 void exchange_loop_rise(struct exchange_loop *loop)
 {
     uint64_t rings;
@@ -63,7 +75,10 @@ void exchange_loop_rise(struct exchange_loop *loop)
         while (read(exchange_loop_fd(loop), &rings, sizeof(rings)) > 0)
             continue;
         loop->resting = false;
+        loop->turn_ns = rung_ns(loop);
     }
+    /* Before it looks at what was offered: see board_call(). */
+    atomic_store(&loop->thread.self->called, 0);
     note_turn(loop, now_ns());
 }
 
@@ -126,17 +141,6 @@ void exchange_loop_changes(struct exchange_loop *loop,
         }
 }
 
-static bool has_ready(const struct exchange_loop *loop)
-{
-    const struct arena *arena = &loop->thread.site->arenas[loop->thread.home];
-    uint32_t w;
-
-    for (w = 0; w < loop->words; w++)
-        if (atomic_load(&arena->header->ready[w]))
-            return true;
-    return false;
-}
-
 void exchange_loop_again(struct exchange_loop *loop)
 {
     loop->turn_ns = now_ns();
@@ -147,9 +151,11 @@ bool exchange_loop_rest(struct exchange_loop *loop, bool hungry)
     struct board_interp *self = loop->thread.self;
 
     exchange_announce(&loop->thread);
+    atomic_store_explicit(&self->full, !hungry, memory_order_relaxed);
     /* Whoever leaves something looks for sleepers after that. */
     board_lie_down(self, loop->thread.bed);
-    if (has_changes(loop) || (hungry && has_ready(loop))) {
+    if (has_changes(loop) || (hungry && (atomic_load(&self->called) ||
+                                         exchange_is_ready(&loop->thread)))) {
         board_get_up(self, loop->thread.bed);
         return false;
     }

@@ -4,8 +4,11 @@
 
 #include <stdlib.h>
 
-/* What waited this long at another worker may be taken by an event loop. */
-#define POLITE_NS (200 * NS_PER_US)
+/* What was offered to another event loop may be taken when it has waited this
+ * long, and that loop has not come round for so long; or this long. */
+#define POLITE_NS ((int64_t)(200 * NS_PER_US))
+#define LATE_NS NS_PER_MS
+#define PATIENT_NS (10 * NS_PER_MS)
 
 int exchange_site_init(struct exchange_site *site, struct board *board)
 {
@@ -46,15 +49,38 @@ void exchange_thread_init(struct exchange_thread *thread,
     };
 }
 
-static bool word_take(struct arena *arena, uint32_t slot, uint32_t interp)
+/*
+ * It was offered to another event loop, which comes round. One that sleeps was
+ * woken, unless whoever was about to wake it died.
+ */
+static bool is_others(const struct exchange_thread *thread,
+                      const struct exchange *x)
 {
-    struct exchange *x = exchange_at(arena, slot);
+    const struct board *board = thread->site->board;
+    uint32_t to = atomic_load_explicit(&x->offered, memory_order_relaxed);
+    const struct board_interp *other;
+    uint64_t waited;
+
+    if (to == 0 || to == thread->interp + 1 || to > board->interp_slots)
+        return false;
+    waited = now_ns() - x->ready_ns;
+    if ((int64_t)waited < POLITE_NS || waited >= PATIENT_NS)
+        return (int64_t)waited < POLITE_NS;
+    other = board_interp(board, to - 1);
+    return board_interp_serves(atomic_load(&other->state)) &&
+           board_loop_late_ns(other, now_ns()) < LATE_NS;
+}
+
+static bool word_take(const struct exchange_thread *thread, struct exchange *x)
+{
     uint64_t word = atomic_load_explicit(&x->word, memory_order_acquire);
     uint64_t mine;
 
-    if (exchange_word_state(word) != EXCHANGE_READY)
+    if (exchange_word_state(word) != EXCHANGE_READY ||
+        (thread->polite && is_others(thread, x)))
         return false;
-    mine = (word & ~0xffffffULL) | (uint64_t)interp << 8 | EXCHANGE_RUNNING;
+    mine = (word & ~0xffffffULL) | (uint64_t)thread->interp << 8 |
+           EXCHANGE_RUNNING;
     return atomic_compare_exchange_strong_explicit(
         &x->word, &word, mine, memory_order_acq_rel, memory_order_relaxed);
 }
@@ -64,8 +90,10 @@ static bool word_take(struct arena *arena, uint32_t slot, uint32_t interp)
  * of the word clears the slot's bit: a loser could clear the bit of the
  * slot's next request.
  */
-static int32_t take_from(struct arena *arena, uint32_t cursor, uint32_t interp)
+static int32_t take_from(const struct exchange_thread *thread, uint32_t worker,
+                         uint32_t cursor)
 {
+    const struct arena *arena = &thread->site->arenas[worker];
     uint32_t words = arena->slots / 64;
     uint32_t start = cursor / 64 % words;
     uint64_t mask = ~0ULL << cursor % 64;
@@ -77,11 +105,11 @@ static int32_t take_from(struct arena *arena, uint32_t cursor, uint32_t interp)
         uint64_t bits = atomic_load(ready) & mask;
 
         for (; bits; bits &= bits - 1) {
-            uint32_t bit = (uint32_t)__builtin_ctzll(bits);
+            uint32_t slot = w * 64 + (uint32_t)__builtin_ctzll(bits);
 
-            if (word_take(arena, w * 64 + bit, interp)) {
-                atomic_fetch_and(ready, ~(1ULL << bit));
-                return (int32_t)(w * 64 + bit);
+            if (word_take(thread, exchange_at(arena, slot))) {
+                atomic_fetch_and(ready, ~(1ULL << slot % 64));
+                return (int32_t)slot;
             }
         }
     }
@@ -120,32 +148,12 @@ static void writer_start(struct exchange_thread *thread,
                           memory_order_relaxed);
 }
 
-/* The oldest of what is ready there, or thereabouts, has waited long. */
-static bool has_old(const struct arena *arena, uint64_t now)
-{
-    uint32_t w;
-
-    for (w = 0; w < arena->slots / 64; w++) {
-        uint64_t bits = atomic_load_explicit(&arena->header->ready[w],
-                                             memory_order_relaxed);
-
-        for (; bits; bits &= bits - 1)
-            if (exchange_at(arena, w * 64 + (uint32_t)__builtin_ctzll(bits))
-                        ->ready_ns +
-                    POLITE_NS <=
-                now)
-                return true;
-    }
-    return false;
-}
-
 bool exchange_take(struct exchange_thread *thread,
                    struct exchange_writer *writer)
 {
     const uint16_t *order;
     uint32_t i;
-    int32_t slot = take_from(&thread->site->arenas[thread->home],
-                             thread->cursor, thread->interp);
+    int32_t slot = take_from(thread, thread->home, thread->cursor);
 
     if (likely(slot >= 0)) {
         thread->cursor = (uint32_t)slot + 1;
@@ -156,14 +164,29 @@ bool exchange_take(struct exchange_thread *thread,
     for (i = 0; i < thread->site->board->worker_slots; i++) {
         if (order[i] >= thread->site->board->worker_slots)
             break;
-        if (thread->polite &&
-            !has_old(&thread->site->arenas[order[i]], now_ns()))
-            continue;
-        slot = take_from(&thread->site->arenas[order[i]], 0, thread->interp);
+        slot = take_from(thread, order[i], 0);
         if (slot >= 0) {
             writer_start(thread, writer, order[i], (uint32_t)slot);
             return true;
         }
+    }
+    return false;
+}
+
+bool exchange_is_ready(const struct exchange_thread *thread)
+{
+    const struct arena *arena = &thread->site->arenas[thread->home];
+    uint32_t w;
+
+    for (w = 0; w < arena->slots / 64; w++) {
+        uint64_t bits = atomic_load(&arena->header->ready[w]);
+
+        for (; bits; bits &= bits - 1)
+            if (!is_others(
+                    thread,
+                    exchange_at(arena,
+                                w * 64 + (uint32_t)__builtin_ctzll(bits))))
+                return true;
     }
     return false;
 }

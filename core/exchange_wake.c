@@ -12,8 +12,6 @@
 /* The worker rests at most so long, with idle interpreters near or without. */
 #define REST_SHORT_NS (300 * NS_PER_US)
 #define REST_LONG_NS (2 * NS_PER_MS)
-/* Of the other workers, nearest first, so many are looked at. */
-#define NEAR_WORKERS 16
 
 static uint32_t count_waiting(const struct exchange_table *table)
 {
@@ -117,6 +115,11 @@ bool exchange_wake(struct exchange_table *table, uint64_t now,
     uint32_t left;
 
     table->waiting = waiting;
+    if (exchange_offer_wake(table, now)) {
+        table->made_ready = 0;
+        *ret_recheck_ns = RECHECK_LATER_NS;
+        return waiting > 0;
+    }
     left = waiting -
            wake_home(table, table->arena.worker,
                      table->made_ready < waiting ? table->made_ready : waiting);
@@ -153,7 +156,7 @@ static bool somebody_near_idles(const struct exchange_table *table)
     uint32_t count = table->board->worker_slots;
     uint32_t i;
 
-    for (i = 0; i < count && i < NEAR_WORKERS && order[i] < count; i++)
+    for (i = 0; i < count && i < EXCHANGE_NEAR_WORKERS && order[i] < count; i++)
         if (worker_idles(table, order[i]))
             return true;
     return false;

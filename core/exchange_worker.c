@@ -275,9 +275,9 @@ void exchange_ready(struct exchange_table *table, struct exchange *x)
     uint32_t slot = slot_of(table, x);
 
     use_set(table, x, SLOT_GIVEN);
+    table->made_ready += !exchange_offer(table, x);
     word_set(x, EXCHANGE_READY, sequence);
     atomic_fetch_or(&table->arena.header->ready[slot / 64], 1ULL << slot % 64);
-    table->made_ready++;
 }
 
 void exchange_body_done(struct exchange_table *table, struct exchange *x,

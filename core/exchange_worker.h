@@ -10,6 +10,7 @@
 #define GCORN_CORE_EXCHANGE_WORKER_H
 
 #include "exchange.h"
+#include "exchange_offer.h"
 
 struct exchange_table {
     struct arena arena;
@@ -26,6 +27,7 @@ struct exchange_table {
     uint8_t *slot_use;      /* of each slot, private */
     uint8_t *body_run;      /* of each slot: chunks of its body's run */
     uint32_t run_chunks;    /* all of these */
+    struct exchange_offers offers;
 };
 
 /*

@@ -79,6 +79,9 @@ static void place_reset(struct board_interp *place)
     atomic_store(&place->running, 0);
     atomic_store(&place->threads, 0);
     atomic_store(&place->by_doorbell, 0);
+    atomic_store(&place->rung_ns, 0);
+    atomic_store(&place->called, 0);
+    atomic_store(&place->full, 0);
     atomic_store(&place->beat_ns, 0);
     atomic_store(&place->lag_ns, 0);
     atomic_store(&place->exit_code, 0);

@@ -299,6 +299,25 @@ static void all_queues(const struct writer *w)
     }
 }
 
+static void all_loops(const struct writer *w)
+{
+    const struct master *master = w->observer->master;
+    char text[LABELS];
+
+    family(w, "loop_lag_seconds", "gauge",
+           "how late the interpreter's event loop comes round");
+    for (uint32_t i = 0; i < master->board->interp_slots; i++) {
+        const struct board_interp *interp = board_interp(master->board, i);
+
+        if (board_interp_serves(atomic_load(&interp->state)) &&
+            atomic_load(&interp->by_doorbell))
+            fprintf(w->to,
+                    "gcorn_loop_lag_seconds{%s,interpreter=\"%u\"} %.9f\n",
+                    labels(w, board_home(i), text), i,
+                    (double)board_loop_lag_ns(interp, now_ns()) / NS_PER_S);
+    }
+}
+
 static void the_master(const struct writer *w)
 {
     const struct observer *observer = w->observer;
@@ -337,6 +356,7 @@ void metrics_write(const struct observer *observer, FILE *to)
         each_worker(&w, gauges[i].name, gauges[i].value);
     }
     all_queues(&w);
+    all_loops(&w);
     all_counters(&w);
     all_histograms(&w);
 }

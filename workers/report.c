@@ -86,6 +86,10 @@ static json_t *interp_json(const struct observer *observer, uint32_t slot)
     json_object_set_new(
         json, "busy_for",
         json_real(busy_ns != 0 ? age_of(observer, busy_ns) : 0));
+    if (atomic_load(&interp->by_doorbell))
+        json_object_set_new(
+            json, "loop_lag",
+            json_real(seconds(board_loop_lag_ns(interp, now_ns()))));
     json_object_set_new(json, "cpu_seconds",
                         json_real(seconds(atomic_load(&interp->cpu_ns))));
     json_object_set_new(json, "resident_bytes",

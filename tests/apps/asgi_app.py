@@ -160,6 +160,7 @@ async def hints(scope, receive, send):
 
 
 async def blocking(scope, receive, send):
+    trace("blocking")
     time.sleep(float(scope["query_string"]))
     await text(send, b"woke")
 
