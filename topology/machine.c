@@ -64,7 +64,12 @@ static void leave_out(hwloc_topology_t topology, const char *const *components)
 static int configure(hwloc_topology_t topology,
                      const struct machine_source *source)
 {
-    unsigned long flags = HWLOC_TOPOLOGY_FLAG_INCLUDE_DISALLOWED;
+    /*
+     * Else it binds us to each CPU in turn, for CPUID, and back. Linux takes
+     * that for our wish: should the cpuset grow later, we would not get more.
+     */
+    unsigned long flags = HWLOC_TOPOLOGY_FLAG_INCLUDE_DISALLOWED |
+                          HWLOC_TOPOLOGY_FLAG_DONT_CHANGE_BINDING;
 
     /* By default hwloc drops all devices, also those in an XML file. */
     hwloc_topology_set_io_types_filter(topology,

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #define REPLAN_NS (30 * NS_PER_S)
+#define REPLAN_MS_MIN 10
 
 static bool serves(const struct master *master, uint32_t slot)
 {
@@ -138,12 +139,24 @@ void replan_now(struct master *master)
         replan(master, true);
 }
 
+/* 30 s is long for who tests it, and for who has seconds to react. */
+static uint64_t interval_ns(void)
+{
+    const char *text = getenv("GCORN_REPLAN_MS");
+    uint64_t ms = text != NULL ? strtoul(text, NULL, 10) : 0;
+
+    return ms >= REPLAN_MS_MIN ? ms * NS_PER_MS : REPLAN_NS;
+}
+
 void replan_settle(struct master *master)
 {
-    if (master->now < master->replan_ns)
+    if (master->now < master->replan_ns) {
+        master_wake_at(master, master->replan_ns);
         return;
+    }
     if (master->replan_ns != 0 && master->phase == MASTER_SERVING &&
         !master->checks_only)
         replan(master, false);
-    master->replan_ns = master->now + REPLAN_NS;
+    master->replan_ns = master->now + interval_ns();
+    master_wake_at(master, master->replan_ns);
 }

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * replan - limits, cpusets and CPUs change while a server runs: a resize of
- * its container, a CPU taken offline. Looked at every 30 s and on HUP.
+ * its container, a CPU taken offline. Looked at every 30 s ($GCORN_REPLAN_MS)
+ * and on HUP.
  *
  * Workers are added or retired as TTIN and TTOU do it, so no request is lost;
  * what goes on is bound anew. Memory stays where it is: interpreters whose

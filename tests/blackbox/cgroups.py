@@ -13,10 +13,11 @@ class Unavailable(Exception):
 
 
 class Cgroup:
-    """with Cgroup(1) as cgroup: cgroup.set("cpu", quota) ..."""
+    """with Cgroup(1) as cgroup: cgroup.cpus(1.5) ..."""
 
-    def __init__(self, version):
+    def __init__(self, version, controllers=("cpu", "memory")):
         self.version = version
+        self.controllers = controllers
         self.name = "gcorn-test-%d" % os.getpid()
         self.folders = {}
 
@@ -51,7 +52,7 @@ class Cgroup:
 
     def __enter__(self):
         try:
-            for controller in ("cpu", "memory"):
+            for controller in self.controllers:
                 folder = self.home(controller) / self.name
                 folder.mkdir(exist_ok=True)
                 self.folders[controller] = folder
@@ -82,6 +83,20 @@ class Cgroup:
     def memory(self, mib):
         name = "memory.max" if self.version == 2 else "memory.limit_in_bytes"
         (self.folders["memory"] / name).write_text(str(mib << 20))
+
+    def cpuset(self, cpus):
+        """A list of CPUs, with the memory that the parent has."""
+        folder = self.folders["cpuset"]
+        for name, text in (("mems", self.inherited("mems")),
+                           ("cpus", ",".join(map(str, cpus)))):
+            (folder / ("cpuset." + name)).write_text(text)
+
+    def inherited(self, name):
+        folder = self.folders["cpuset"].parent
+        for file in ("cpuset.%s.effective" % name, "cpuset." + name):
+            if (folder / file).exists():
+                return (folder / file).read_text().strip()
+        raise Unavailable("no cpuset.%s" % name)
 
     def enter(self):
         """In the child, before it becomes another program."""

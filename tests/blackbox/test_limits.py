@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: MIT
 """--autotune, and servers inside cgroups whose limits they have to keep."""
 
+import contextlib
 import json
+import os
 import signal
 import socket
 import subprocess
@@ -12,19 +14,26 @@ from cgroups import Cgroup, Unavailable
 from client import wait_until
 from load import Load
 from server import APPS, Server
+from test_machine import CPUS
 
 pytestmark = [pytest.mark.gcorn, pytest.mark.release]
 
 
-@pytest.fixture(params=[1, 2], ids=["v1", "v2"])
-def cgroup(request):
+@contextlib.contextmanager
+def limited(version, *controllers):
     try:
-        with Cgroup(request.param) as made:
-            made.cpus(1.5)
-            made.memory(600)
+        with Cgroup(version, controllers) as made:
             yield made
     except Unavailable as why:
         pytest.skip("SKIPPED, no cgroup can be made: %s" % why)
+
+
+@pytest.fixture(params=[1, 2], ids=["v1", "v2"])
+def cgroup(request):
+    with limited(request.param, "cpu", "memory") as made:
+        made.cpus(1.5)
+        made.memory(600)
+        yield made
 
 
 def tune(command, tmp_path, *args, env=None, **kind):
@@ -56,24 +65,66 @@ def test_a_limited_server_has_the_right_size(start, cgroup, release_command):
     assert "SIGKILL" not in server.log()
 
 
-def test_limits_that_change_under_load(start, cgroup, release_command):
+# Limits are looked at more often than every 30 s.
+OFTEN = {"GCORN_REPLAN_MS": "100"}
+
+
+@pytest.mark.parametrize("how", ["by itself", "asked by HUP"])
+def test_limits_that_change_under_load(start, cgroup, release_command, how):
     """More CPUs: a worker more; less memory: one less; no request lost."""
+    def change(what, value):
+        what(value)
+        if how != "by itself":
+            server.signal(signal.SIGHUP)
+
     cgroup.cpus(1)
     server = start("hungry:app", command=release_command,
-                   rlimit=cgroup.enter)
+                   rlimit=cgroup.enter,
+                   env=OFTEN if how == "by itself" else None)
     assert len(server.workers()) == 1
     with Load(server, "/", 4) as load:
-        cgroup.cpus(2)
-        server.signal(signal.SIGHUP)
+        change(cgroup.cpus, 2)
         wait_until(lambda: len(server.workers()) == 2, what="a worker more")
         server.wait_log("changed from 1 to 2 workers")
         load.more(50)
-        cgroup.memory(300)
-        server.signal(signal.SIGHUP)
+        change(cgroup.memory, 300)
         wait_until(lambda: len(server.workers()) == 1, what="a worker less")
         load.more(50)
     load.all_good()
     assert cgroup.killed() == 0
+
+
+def masks(server):
+    found = []
+    for process in server.workers() + server.interpreters():
+        with contextlib.suppress(ProcessLookupError):
+            found.append(os.sched_getaffinity(process.pid))
+    return found
+
+
+@pytest.mark.skipif(len(CPUS) < 2, reason="SKIPPED: one core")
+@pytest.mark.parametrize("version", [1, 2], ids=["v1", "v2"])
+def test_a_cpuset_that_moves_under_load(start, version, release_command):
+    """Two CPUs, then the second, then the first, then both: there is always
+    a pair on each, bound to it, and no request is lost."""
+    with limited(version, "cpuset") as cpuset:
+        cpuset.cpuset(CPUS)
+        server = start("hungry:app", command=release_command, env=OFTEN,
+                       rlimit=cpuset.enter)
+
+        def settled(cpus):
+            return sorted(masks(server), key=list) == sorted(
+                ({cpu} for cpu in cpus for _ in range(2)), key=list)
+
+        wait_until(lambda: settled(CPUS), what="a pair on each CPU")
+        with Load(server, "/", 4) as load:
+            for cpus in (CPUS[1:], CPUS[:1], CPUS):
+                cpuset.cpuset(cpus)
+                wait_until(lambda: settled(cpus), 30,
+                           "pairs on %s: %s" % (cpus, masks(server)))
+                load.more(50)
+        load.all_good()
+        server.stop()
 
 
 def test_what_does_not_fit_is_said(tmp_path, cgroup, release_command):
