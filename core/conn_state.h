@@ -23,6 +23,8 @@
 #include "conn.h"
 #include "exchange_stream.h"
 #include "crowd.h"
+#include "http_chunked.h"
+#include "http_write.h"
 #include "log.h"
 #include "pool.h"
 #include "static_part.h"

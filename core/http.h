@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * http - HTTP/1.x as bytes in, structs out: request heads, chunked bodies,
- * response heads. No I/O, no allocation, no clock.
+ * http - HTTP/1.x as bytes in, structs out: request heads. No I/O, no
+ * allocation, no clock. Bodies are in http_chunked.h, what is written in
+ * http_write.h.
  *
  * Everything a parser returns is an offset from the start of the head, so the
  * head may be moved (into shared memory) and the result stays right, and a
@@ -125,30 +126,6 @@ int http_parse(struct http_parser *parser, const struct http_limits *limits,
  */
 size_t http_unfold(struct bytes value, char *out);
 
-/* A longer chunk size line is refused; so are longer trailers, all together. */
-#define HTTP_CHUNK_LINE_MAX 1024
-#define HTTP_TRAILERS_MAX 8192
-
-/* The chunked coding of a request body. All zero is the start. */
-struct http_chunked {
-    uint64_t left;    /* bytes of data left in the current chunk */
-    uint32_t line;    /* bytes of the current size line so far */
-    uint32_t trailer; /* bytes of all trailer lines so far */
-    uint8_t state;    /* private */
-    uint8_t done;     /* the last chunk and the trailers are over */
-    uint8_t name_len; /* private */
-    char name[20];    /* private: start of the trailer name being read */
-};
-
-/*
- * Takes the next piece of a chunked body. *ret_data is the run of body bytes
- * in it (maybe empty). Returns how many bytes of the piece are used up (call
- * again with the rest until it is empty or chunked->done), or
- * -enum http_error. Trailers are checked and left out.
- */
-int http_chunked_next(struct http_chunked *chunked, struct bytes piece,
-                      struct bytes *ret_data);
-
 /* The field's spelling as in HTTP_NAMES, or the empty string for OTHER. */
 struct bytes http_name_spelling(enum http_name name);
 
@@ -161,46 +138,11 @@ enum http_method http_method_find(struct bytes name);
 int http_error_status(enum http_error error);
 const char *http_error_text(enum http_error error);
 
-/* "Not Found" for 404; "" for a status without a registered phrase. */
-const char *http_reason(int status);
-
 /* RFC 9110 5.6.2: at least one character, all of them tchar. */
 bool http_is_token(struct bytes text);
 
 /* HTAB, SP to '~' and 0x80 to 0xff only: what a field value may hold. */
 bool http_is_value(struct bytes text);
-
-#define HTTP_DATE_LEN 29
-/* Writes "Sun, 06 Nov 1994 08:49:37 GMT" and no NUL. */
-void http_date(char text[HTTP_DATE_LEN], time_t when);
-
-/* Any of the three forms of RFC 9110 5.6.7. Seconds since 1970; -EINVAL. */
-int http_date_parse(struct bytes text, int64_t *ret_when);
-
-/*
- * A whole response with Gunicorn's small HTML page, Connection: close, and
- * extra field lines ("Retry-After: 1\r\n" or ""). The message is escaped.
- * Returns its length, or -ENOSPC.
- */
-int http_error_response(char *out, size_t room, int status, struct bytes extra,
-                        struct bytes message, const char date[HTTP_DATE_LEN]);
-
-/* The page alone. Returns its length, or -ENOSPC. */
-int http_error_page(char *out, size_t room, int status, struct bytes message);
-
-/* The head of a response of the server's own. */
-struct http_reply {
-    int status;
-    struct bytes fields; /* whole lines, each with its CRLF */
-    uint64_t length;     /* Content-Length, but with 1xx, 204 and 304 */
-    const char *date;    /* HTTP_DATE_LEN characters */
-    bool keep_alive;
-};
-
-/* What all of it takes at most, without fields. */
-#define HTTP_REPLY_HEAD_MAX 256
-/* Returns its length; out has HTTP_REPLY_HEAD_MAX and room for the fields. */
-size_t http_reply_head(char *out, const struct http_reply *reply);
 
 /*
  * Which scanner http_parse uses: "avx2", "sse4.2" or "scalar"; chosen at

@@ -8,8 +8,9 @@
  * A line ends with CRLF and nothing else: taking less was a way to smuggle
  * requests through proxies more than once.
  */
-#include "http.h"
+#include "http_chunked.h"
 
+#include "http.h"
 #include "http_scan.h"
 
 enum state {

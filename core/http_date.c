@@ -2,7 +2,7 @@
 /*
  * Dates of HTTP, written and read without the C library's time zones.
  */
-#include "http.h"
+#include "http_write.h"
 
 #define MONTHS "JanFebMarAprMayJunJulAugSepOctNovDec"
 

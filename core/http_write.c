@@ -3,7 +3,7 @@
  * What the server itself says: phrases and the page of a refusal. The
  * page is Gunicorn's, byte for byte, since some monitoring looks for it.
  */
-#include "http.h"
+#include "http_write.h"
 
 #include <stdio.h>
 

@@ -7,6 +7,7 @@
 #define GCORN_CORE_STATIC_ASK_H
 
 #include "http.h"
+#include "http_write.h"
 
 /* A request with more ranges, or for more bytes than there are, gets all. */
 #define STATIC_RANGES_MAX 16

@@ -6,6 +6,7 @@
 #ifndef GCORN_CORE_STATIC_PART_H
 #define GCORN_CORE_STATIC_PART_H
 
+#include "http_write.h"
 #include "static_file.h"
 
 #define STATIC_FIELDS_MAX 512

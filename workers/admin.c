@@ -2,7 +2,7 @@
 #include "admin.h"
 
 #include "core/health.h"
-#include "core/http.h"
+#include "core/http_write.h"
 #include "metrics.h"
 #include "report.h"
 

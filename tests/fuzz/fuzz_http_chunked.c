@@ -8,6 +8,7 @@
 #include <stdlib.h>
 
 #include "core/http.h"
+#include "core/http_chunked.h"
 
 #define MAX_SIZE 16384
 

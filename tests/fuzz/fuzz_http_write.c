@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "core/http.h"
+#include "core/http_write.h"
 
 static void check_page(struct bytes page, struct bytes message)
 {

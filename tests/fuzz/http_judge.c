@@ -9,6 +9,7 @@
 #include <stdlib.h>
 
 #include "core/http.h"
+#include "core/http_chunked.h"
 
 #define INPUT_MAX (1U << 20)
 #define FIELDS_MAX 100

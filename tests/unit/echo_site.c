@@ -2,6 +2,7 @@
 #include "echo_site.h"
 
 #include "core/exchange_interp.h"
+#include "core/http_write.h"
 #include "core/log.h"
 
 #include <arpa/inet.h>

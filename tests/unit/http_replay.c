@@ -10,6 +10,7 @@
 #include <stdlib.h>
 
 #include "core/http.h"
+#include "core/http_chunked.h"
 
 #define MAX_INPUT (8U << 20)
 #define MAX_FIELDS 100

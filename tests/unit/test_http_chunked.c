@@ -12,6 +12,7 @@
 #include <cmocka.h>
 
 #include "core/http.h"
+#include "core/http_chunked.h"
 
 struct decoded {
     char data[9000];

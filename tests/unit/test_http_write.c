@@ -11,6 +11,7 @@
 #include <cmocka.h>
 
 #include "core/http.h"
+#include "core/http_write.h"
 
 static void assert_date(time_t when)
 {

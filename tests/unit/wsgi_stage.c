@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "wsgi_stage.h"
 
+#include "core/http_write.h"
 #include "core/log.h"
 #include "python/runtime.h"
 #include "site.h"
