@@ -151,7 +151,8 @@ struct board {
     _Atomic uint32_t loops; /* W: interpreters: there are event loops */
     /* W: master */
     cache_aligned _Atomic uint64_t death_epoch; /* interpreters died so far */
-    _Atomic uint32_t worker_count;              /* slots 0.. in service */
+    _Atomic uint32_t accept_epoch; /* changes: workers look for connections */
+    _Atomic uint32_t worker_count; /* slots 0.. in service */
     _Atomic uint32_t draining;
     _Atomic uint32_t epoll_said;    /* W: worker: why is in the log */
     _Atomic uint32_t reload_wanted; /* W: an interpreter: code has changed */

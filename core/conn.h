@@ -91,6 +91,12 @@ void conn_on_lost(void *context, struct exchange *x);
 uint64_t conn_turn(struct conn_set *set);
 
 /*
+ * Looks whether connections are queued though no event said so: one that is
+ * killed while it accepts from the same socket may have got the event.
+ */
+void conn_accept_again(struct conn_set *set);
+
+/*
  * Stops keeping connections alive: each may say one more thing, within a
  * second, and what is queued on the listening sockets is still accepted until
  * nothing comes for a moment.

@@ -175,15 +175,21 @@ static bool may_accept(struct conn_set *set)
     return true;
 }
 
+/* A wait that begins anew sees what is there. */
+void conn_accept_again(struct conn_set *set)
+{
+    for (uint32_t i = 0; i < BOARD_LISTENERS_MAX; i++)
+        if (set->listener[i].armed)
+            ring_cancel(set->ring, accept_token(i));
+}
+
 static void drain_look(struct conn_set *set)
 {
     if (set->accepting_over || set->drain_until_ns == 0 ||
         min_u64(set->drain_until_ns, set->drain_stop_ns) > set->now_ns)
         return;
     set->accepting_over = true;
-    for (uint32_t i = 0; i < BOARD_LISTENERS_MAX; i++)
-        if (set->listener[i].armed)
-            ring_cancel(set->ring, accept_token(i));
+    conn_accept_again(set);
 }
 
 void conn_accept_turn(struct conn_set *set)

@@ -190,6 +190,7 @@ static void settle(struct master *master)
     worker_slot_settle(master);
     hooks_settle(master);
     interp_settle(master);
+    queues_settle(master);
     audit_settle(master);
     observer_settle(master);
     gauges_settle(master);

@@ -20,6 +20,7 @@
 #include "workers/notify.h"
 #include "workers/placement.h"
 #include "workers/pyhost.h"
+#include "workers/queues.h"
 #include "workers/reload.h"
 #include "workers/title.h"
 #include "workers/upgrade.h"
@@ -152,6 +153,7 @@ struct master {
     struct template retired; /* not needed any more, or soon not */
     struct live *live;       /* what workers read after a reload */
     struct upgrade upgrade;
+    struct queues queues;
     struct notify notify;
     struct reload reload; /* the last one, and what became of it */
     uint32_t generations; /* so far */

@@ -193,6 +193,7 @@ static void promote(struct master *master)
     sockets_own(master, true);
     placement_inherit(&master->placement);
     notify_main(&master->notify, getpid());
+    queues_look(master);
 }
 
 void upgrade_settle(struct master *master)
@@ -209,6 +210,7 @@ bool upgrade_on_exit(struct master *master, pid_t pid, int status)
     master->upgrade.shared = 0;
     /* It may have kept connections away from sockets of its own. */
     unconfine_all(master);
+    queues_look(master);
     if (WIFSIGNALED(status))
         log_error("The new master (pid:%d) was ended by signal %d; this one "
                   "goes on",

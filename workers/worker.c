@@ -36,6 +36,7 @@ struct worker {
     uint64_t conns_ns;     /* conn_turn() again */
     uint64_t report_ns;    /* when the board was last told */
     uint64_t death_epoch;  /* swept */
+    uint32_t accept_epoch; /* looked for connections */
     uint64_t drain_end_ns; /* graceful timeout; 0: not draining */
     uint32_t obeyed;       /* the last command */
     int signal_fd;
@@ -287,6 +288,20 @@ static void sweep(struct worker *worker)
     exchange_sweep(&worker->table, conn_on_lost, worker->conns);
 }
 
+static bool is_called(const struct worker *worker)
+{
+    return atomic_load_explicit(&worker->spec->board->accept_epoch,
+                                memory_order_relaxed) != worker->accept_epoch;
+}
+
+static void look_for_connections(struct worker *worker)
+{
+    if (likely(!is_called(worker)))
+        return;
+    worker->accept_epoch = atomic_load(&worker->spec->board->accept_epoch);
+    conn_accept_again(worker->conns);
+}
+
 static void report(struct worker *worker)
 {
     struct board_worker *self = worker->self;
@@ -367,7 +382,8 @@ static int wait_events(struct worker *worker, struct ring_event *events)
         return ring_wait(worker->ring, events, EVENTS, 0);
     atomic_store(&self->sleeping, BOARD_ASLEEP);
     if (exchange_has_progress(&worker->table) ||
-        command_of(worker) != worker->obeyed || has_lost(worker))
+        command_of(worker) != worker->obeyed || has_lost(worker) ||
+        is_called(worker))
         wait = 0;
     count = ring_wait(worker->ring, events, EVENTS, wait);
     atomic_store_explicit(&self->sleeping, BOARD_AWAKE, memory_order_relaxed);
@@ -385,6 +401,7 @@ static int turn(struct worker *worker, struct ring_event *events)
     handle_events(worker, events, count);
     handle_progress(worker);
     sweep(worker);
+    look_for_connections(worker);
     worker->conns_ns = conn_turn(worker->conns);
     if (!exchange_wake(&worker->table, worker->now_ns, &worker->recheck_ns))
         worker->recheck_ns = UINT64_MAX;
@@ -432,6 +449,7 @@ int worker_run(const struct worker_spec *spec)
         .look_ns = LOOK_FIRST_NS,
         .recheck_ns = UINT64_MAX,
         .now_ns = now_ns(),
+        .accept_epoch = atomic_load(&spec->board->accept_epoch),
         .signal_fd = -1,
         .live_serial = spec->live_serial,
         .grace_ns = spec->graceful_timeout_ms * NS_PER_MS,

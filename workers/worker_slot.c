@@ -216,6 +216,7 @@ static void on_death(struct master *master, uint32_t index, pid_t pid,
     bool quick = master->now - slot->started_ns < QUICK_DEATH_NS;
 
     slot->pid = 0;
+    queues_look(master);
     atomic_store(&board_worker(master->board, index)->pid, 0);
     atomic_store(&board_worker(master->board, index)->state, BOARD_WORKER_DEAD);
     if (master->phase != MASTER_SERVING || slot->state == WORKER_SLOT_RETIRING)
