@@ -146,6 +146,11 @@ void exchange_loop_again(struct exchange_loop *loop)
     loop->turn_ns = now_ns();
 }
 
+static struct board_worker *home_of(const struct exchange_loop *loop)
+{
+    return board_worker(loop->thread.site->board, loop->thread.home);
+}
+
 bool exchange_loop_rest(struct exchange_loop *loop, bool hungry)
 {
     struct board_interp *self = loop->thread.self;
@@ -160,5 +165,7 @@ bool exchange_loop_rest(struct exchange_loop *loop, bool hungry)
         return false;
     }
     loop->resting = true;
+    if (board_dozes(home_of(loop)))
+        board_wake_worker(home_of(loop));
     return true;
 }

@@ -7,6 +7,8 @@
 #define LATE_NS (5 * NS_PER_MS)
 /* What was not taken for so long is offered again. */
 #define PATIENCE_NS (300 * NS_PER_US)
+/* A loop with so many in flight is left alone for a moment. */
+#define BUSY_REQUESTS 4
 /* The own loop may have this part more in flight than another: its caches
  * and its memory node are the worker's. */
 #define HOME_SHARE 8
@@ -107,6 +109,27 @@ static struct exchange_offer_loop *choose(struct exchange_table *table)
 static bool has_loops(const struct exchange_table *table)
 {
     return atomic_load_explicit(&table->board->loops, memory_order_relaxed);
+}
+
+bool exchange_offer_is_busy(const struct exchange_table *table)
+{
+    uint32_t first = table->arena.worker * BOARD_INTERPS_PER_WORKER;
+    uint32_t running = 0;
+    uint32_t i;
+
+    if (!has_loops(table))
+        return false;
+    for (i = 0; i < BOARD_INTERPS_PER_WORKER; i++) {
+        const struct board_interp *interp = board_interp(table->board,
+                                                         first + i);
+
+        if (board_sleepers(interp) > 0)
+            return false;
+        if (atomic_load_explicit(&interp->by_doorbell, memory_order_relaxed))
+            running += atomic_load_explicit(&interp->running,
+                                            memory_order_relaxed);
+    }
+    return running >= BUSY_REQUESTS;
 }
 
 bool exchange_offer(struct exchange_table *table, struct exchange *x)

@@ -48,4 +48,7 @@ bool exchange_offer(struct exchange_table *table, struct exchange *x);
  * again what was not taken. False when there are no loops.
  */
 bool exchange_offer_wake(struct exchange_table *table, uint64_t now);
+
+/* A loop at home works on several requests, and none waits for events. */
+bool exchange_offer_is_busy(const struct exchange_table *table);
 #endif

@@ -12,6 +12,8 @@
 /* The worker rests at most so long, with idle interpreters near or without. */
 #define REST_SHORT_NS (300 * NS_PER_US)
 #define REST_LONG_NS (2 * NS_PER_MS)
+/* The same when an event loop works, which takes all requests at once. */
+#define REST_LOOP_NS (500 * NS_PER_US)
 
 static uint32_t count_waiting(const struct exchange_table *table)
 {
@@ -171,6 +173,8 @@ uint64_t exchange_rest_ns(const struct exchange_table *table)
 {
     uint64_t rest = table->waiting * table->service_ns / 2;
 
+    if (exchange_offer_is_busy(table))
+        return somebody_near_idles(table) ? REST_SHORT_NS : REST_LOOP_NS;
     if (table->waiting < STREAM_WAITING ||
         table->service_ns > STREAM_SERVICE_NS)
         return 0;

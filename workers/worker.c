@@ -370,8 +370,9 @@ static void doze(struct worker *worker, uint64_t rest_ns)
 static int wait_events(struct worker *worker, struct ring_event *events)
 {
     struct board_worker *self = worker->self;
+    bool idle = worker->look_ns != LOOK_FIRST_NS; /* in the last turn */
     uint64_t wait = next_wait(worker);
-    uint64_t rest = exchange_rest_ns(&worker->table);
+    uint64_t rest = idle ? 0 : exchange_rest_ns(&worker->table);
     int count;
 
     if (rest > 0) {

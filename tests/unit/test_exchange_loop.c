@@ -284,6 +284,32 @@ static void a_call_is_not_missed(void **state)
     stage_free(stage);
 }
 
+static void the_worker_rests_while_its_loop_works(void **state)
+{
+    struct stage *stage = stage_new();
+    struct board_worker *self = board_worker(stage->board, 0);
+    struct exchange_writer writer[5];
+    uint32_t i;
+
+    (void)state;
+    atomic_store(&board_interp(stage->board, AWAY)->state, BOARD_INTERP_DEAD);
+    for (i = 0; i < 5; i++)
+        request(stage);
+    wake(stage);
+    assert_int_equal(exchange_rest_ns(&stage->table), 0); /* it is asleep */
+    for (i = 0; i < 5; i++) {
+        assert_int_equal(exchange_rest_ns(&stage->table) > 0, i >= 4);
+        assert_true(takes(&stage->home, &writer[i]));
+    }
+    atomic_store(&self->sleeping, BOARD_DOZING);
+    assert_true(exchange_loop_rest(&stage->home, true)); /* wakes it */
+    assert_int_equal(atomic_load(&self->sleeping), BOARD_AWAKE);
+    assert_int_equal(exchange_rest_ns(&stage->table), 0);
+    for (i = 0; i < 5; i++)
+        finish(stage, &stage->home, &writer[i]);
+    stage_free(stage);
+}
+
 static void on_change(void *context, uint32_t worker, uint32_t slot)
 {
     uint32_t *seen = context;
@@ -593,6 +619,7 @@ int main(void)
         cmocka_unit_test(when_all_are_full_it_waits),
         cmocka_unit_test(what_a_stuck_loop_was_offered_goes_to_another),
         cmocka_unit_test(a_call_is_not_missed),
+        cmocka_unit_test(the_worker_rests_while_its_loop_works),
         cmocka_unit_test(a_change_is_told_once_to_whom_it_concerns),
         cmocka_unit_test(bodies_arrive_whole_while_loops_are_killed),
     };
