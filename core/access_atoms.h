@@ -75,6 +75,7 @@ enum atom {
     ATOM_TLS,
     ATOM_REQUEST_FIELD,
     ATOM_RESPONSE_FIELD,
-    ATOM_ENVIRON,
+    ATOM_TARGET, /* these two only as variables of environ */
+    ATOM_PORT,
 };
 #endif

@@ -5,6 +5,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 static enum atom atom_of(struct bytes name)
 {
@@ -23,6 +24,42 @@ static enum atom atom_of(struct bytes name)
     return ATOM_DASH; /* as in Gunicorn: unknown ones are "-" */
 }
 
+/* "HTTP_X_NAME" -> "X-NAME", in the format's own copy. */
+static void field_of(struct access_format *format, struct access_atom *atom)
+{
+    char *name = format->format + (atom->text.p - format->format);
+    size_t n = atom->text.n;
+
+    if (n > 5 && strncasecmp(name, "HTTP_", 5) == 0) {
+        name += 5;
+        n -= 5;
+    }
+    for (size_t i = 0; i < n; i++)
+        if (name[i] == '_')
+            name[i] = '-';
+    atom->text = (struct bytes){name, n};
+}
+
+/* A variable of environ: what the application has put there is not known
+ * here, and it is a field that nobody sends. */
+static enum atom variable_of(struct bytes name)
+{
+    static const struct {
+        const char *name;
+        enum atom atom;
+    } table[] = {
+        {"REQUEST_METHOD", ATOM_METHOD},    {"RAW_URI", ATOM_TARGET},
+        {"PATH_INFO", ATOM_PATH},           {"QUERY_STRING", ATOM_QUERY},
+        {"SERVER_PROTOCOL", ATOM_PROTOCOL}, {"REMOTE_ADDR", ATOM_ADDRESS},
+        {"REMOTE_PORT", ATOM_PORT},
+    };
+
+    for (size_t i = 0; i < ARRAY_SIZE(table); i++)
+        if (bytes_equal_nocase(bytes_of(table[i].name), name))
+            return table[i].atom;
+    return ATOM_REQUEST_FIELD;
+}
+
 static void compile_name(struct access_format *format, struct access_atom *atom,
                          struct bytes name)
 {
@@ -38,9 +75,11 @@ static void compile_name(struct access_format *format, struct access_atom *atom,
     if (name.p[n - 1] == 'i')
         atom->kind = ATOM_REQUEST_FIELD;
     else if (name.p[n - 1] == 'e')
-        atom->kind = ATOM_ENVIRON;
+        atom->kind = variable_of(atom->text);
     else if (name.p[n - 1] == 'o')
         atom->kind = ATOM_RESPONSE_FIELD;
+    if (name.p[n - 1] == 'e' && atom->kind == ATOM_REQUEST_FIELD)
+        field_of(format, atom);
     format->wants_response |= atom->kind == ATOM_RESPONSE_FIELD;
 }
 

@@ -59,37 +59,6 @@ static void put_user(struct access_text *line, const struct access_entry *entry)
     put_field(line, (struct bytes){n ? user : NULL, n});
 }
 
-static void put_environ(struct access_text *line,
-                        const struct access_entry *entry, struct bytes name)
-{
-    const struct http_request *request = entry->request;
-    char field[128];
-    size_t n = 0;
-
-    if (bytes_equal(name, BYTES("REQUEST_METHOD")))
-        access_put_foreign(line, access_span(entry, &request->method));
-    else if (bytes_equal(name, BYTES("RAW_URI")))
-        access_put_foreign(line, access_span(entry, &request->target));
-    else if (bytes_equal(name, BYTES("PATH_INFO")))
-        put_path(line, access_span(entry, &request->path));
-    else if (bytes_equal(name, BYTES("QUERY_STRING")))
-        access_put_foreign(line, access_span(entry, &request->query));
-    else if (bytes_equal(name, BYTES("SERVER_PROTOCOL")))
-        access_put_foreign(line, access_span(entry, &request->version));
-    else if (bytes_equal(name, BYTES("REMOTE_ADDR")))
-        access_put_foreign(
-            line, (struct bytes){entry->peer->addr, entry->peer->addr_len});
-    else if (bytes_equal(name, BYTES("REMOTE_PORT")))
-        access_put_number(line, entry->peer->port);
-    else {
-        if (name.n > 5 && memcmp(name.p, "HTTP_", 5) == 0)
-            name = (struct bytes){name.p + 5, name.n - 5};
-        for (; n < name.n && n < sizeof(field); n++)
-            field[n] = name.p[n] == '_' ? '-' : name.p[n];
-        put_field(line, access_request_field(entry, (struct bytes){field, n}));
-    }
-}
-
 static void put_time(struct access_text *line, const struct access_entry *entry,
                      const struct access_atom *atom)
 {
@@ -127,6 +96,8 @@ static void put_message(struct access_text *line,
         put_request_line(line, entry);
     else if (atom->kind == ATOM_METHOD)
         access_put_foreign(line, access_span(entry, &request->method));
+    else if (atom->kind == ATOM_TARGET)
+        access_put_foreign(line, access_span(entry, &request->target));
     else if (atom->kind == ATOM_PATH)
         put_path(line, access_span(entry, &request->path));
     else if (atom->kind == ATOM_QUERY)
@@ -242,8 +213,8 @@ static void put_plain(struct access_text *line,
         access_put_number(line, entry->bytes);
     else if (atom->kind == ATOM_PID)
         put_pid(line, entry->pid);
-    else if (atom->kind == ATOM_ENVIRON)
-        put_environ(line, entry, atom->text);
+    else if (atom->kind == ATOM_PORT)
+        access_put_number(line, entry->peer->port);
     else if (atom->kind == ATOM_REQUEST_ID)
         put_request_id(line, entry);
     else
@@ -288,7 +259,8 @@ static put_fn *const writers[] = {
     [ATOM_TLS] = put_connection,
     [ATOM_REQUEST_FIELD] = put_header,
     [ATOM_RESPONSE_FIELD] = put_header,
-    [ATOM_ENVIRON] = put_plain,
+    [ATOM_TARGET] = put_message,
+    [ATOM_PORT] = put_plain,
 };
 
 static void put_atom(struct access_format *format, struct access_text *line,

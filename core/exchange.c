@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "exchange.h"
 
+#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -95,6 +96,21 @@ static int64_t read_spool(int fd, uint64_t off, char *to, size_t len)
         done += (size_t)n;
     }
     return (int64_t)len;
+}
+
+void exchange_name(const struct arena *arena, const struct exchange *x,
+                   char *text, size_t size)
+{
+    const char *head = exchange_head(arena, x);
+    struct http_span method = x->request.method, target = x->request.target;
+    struct bytes verb = BYTES("?"), path = BYTES("?");
+
+    if (head) {
+        verb = exchange_span(x, head, method.off, method.len);
+        path = exchange_span(x, head, target.off, target.len);
+    }
+    snprintf(text, size, "%.*s %.*s", (int)min_u64(verb.n, size), verb.p,
+             (int)min_u64(path.n, size), path.p);
 }
 
 int64_t exchange_body_read(const struct arena *arena, const struct exchange *x,

@@ -208,6 +208,10 @@ static inline struct bytes exchange_span(const struct exchange *x,
     return (struct bytes){head + off, len};
 }
 
+/* "GET /path", to name a request in the log; cut where text ends. */
+void exchange_name(const struct arena *arena, const struct exchange *x,
+                   char *text, size_t size);
+
 /*
  * Copies body bytes [off, off + len) out, from memory or from the spool.
  * Returns how many (less at the end), or -errno of the spool.

@@ -107,14 +107,11 @@ static PyObject *call(struct cycle *cycle)
 static void title_of(const struct cycle *cycle, char title[256])
 {
     const struct exchange_writer *w = &cycle->writer;
-    const char *head = w->x ? exchange_head(w->arena, w->x) : NULL;
-    struct bytes path = BYTES("(its response is complete)");
+    char name[200] = "(its response is complete)";
 
-    if (head)
-        path = exchange_span(w->x, head, w->x->request.target.off,
-                             w->x->request.target.len);
-    snprintf(title, 256, "Error handling request %.*s",
-             (int)min_u64(path.n, 200), path.p);
+    if (w->x)
+        exchange_name(w->arena, w->x, name, sizeof(name));
+    snprintf(title, 256, "Error handling request %s", name);
 }
 
 /* The exception that is set becomes a log entry, unless it is only about the

@@ -110,11 +110,7 @@ static void log_exception(struct wsgi *wsgi, struct response *response)
     const struct exchange_writer *w = response->writer;
     owned PyObject *exception = exception_take();
     owned PyObject *text = NULL;
-    const char *head = exchange_head(w->arena, w->x);
-    struct http_span target = w->x->request.target;
-    struct bytes path = head ? exchange_span(w->x, head, target.off, target.len)
-                             : BYTES("?");
-    char title[256];
+    char name[200], title[256];
 
     if (!exception || (response->gone &&
                        PyErr_GivenExceptionMatches(exception, PyExc_OSError)))
@@ -124,8 +120,8 @@ static void log_exception(struct wsgi *wsgi, struct response *response)
     if (PyErr_GivenExceptionMatches(exception, PyExc_SystemExit) ||
         PyErr_GivenExceptionMatches(exception, PyExc_KeyboardInterrupt))
         response->quit = true;
-    snprintf(title, sizeof(title), "Error handling request %.*s",
-             (int)min_u64(path.n, 200), path.p);
+    exchange_name(w->arena, w->x, name, sizeof(name));
+    snprintf(title, sizeof(title), "Error handling request %s", name);
     text = traceback_text(wsgi, exception);
     if (text)
         log_block(LOG_LEVEL_ERROR, title, PyBytes_AS_STRING(text),

@@ -139,7 +139,8 @@ void advice_json(const struct observer *observer, json_t *status)
 /* Twice as many threads as there are, and not told before. */
 static bool is_news(const struct master *master, const struct advice *advice)
 {
-    return advice->wanted >= 2 * advice->threads &&
+    return advice->wanted > 0 && advice->threads > 0 &&
+           advice->wanted >= 2 * advice->threads &&
            advice->wanted >= 2 * master->threads_told;
 }
 

@@ -113,6 +113,7 @@ static void on_signal(struct master *master, int number)
         stop_start(master, 0);
         break;
     case SIGHUP:
+        log_info("Hang up: Master");
         worker_slot_pause(master, false);
         reopen_logs(master);
         replan_now(master);
@@ -134,6 +135,8 @@ static void on_signal(struct master *master, int number)
         /* A terminal sends it when its size changes. */
         if (master->config->daemon || master->upgrade.child != 0)
             worker_slot_pause(master, true);
+        else
+            log_debug("SIGWINCH ignored. Not daemonized");
         break;
     default: /* CHLD is looked at each turn */
         break;

@@ -78,6 +78,10 @@ int pidfile_make(const char *path, struct config_error *error)
         (int)sizeof(temporary))
         return config_fail(error, 1, "name of the pid file is too long");
     fd = mkostemp(temporary, O_CLOEXEC);
+    if (fd < 0 && errno == ENOENT && strrchr(path, '/') != NULL)
+        return config_fail(error, 1,
+                           "%.*s doesn't exist. Can't create pidfile.",
+                           (int)(strrchr(path, '/') - path), path);
     if (fd < 0)
         return config_fail(error, 1, "Can't create pidfile %s: %s", path,
                            strerror(errno));
