@@ -22,6 +22,8 @@
 /* A connection that pipelines can fill all of the ring's receive buffers
  * before it is stopped. */
 #define HUGE_BYTES ((2U << 20) + (128U << 10))
+/* A request is there, but was not received in the time for it. */
+#define IDLE_AGAIN_MS 1000
 #define CONNECTIONS_MAX (1U << 20) /* the token has 24 bits for the slot */
 
 /*
@@ -168,6 +170,7 @@ static void on_end(struct conn_set *set, struct conn *c)
     c->flags |= CONN_EOF;
     switch ((enum conn_state)c->state) {
     case CONN_IDLE:
+    case CONN_PARTING:
         if (!(c->flags & CONN_FRESH))
             stats_add(&set->stats->idle_left, 1);
         conn_close(set, c);
@@ -207,6 +210,30 @@ static void on_received(struct conn_set *set, struct conn *c, int result,
     }
 }
 
+/*
+ * Idle for too long. A request may be on its way from the kernel to us, and
+ * closing would reset its sender: so first the receive ends, and then nothing
+ * may be left in the socket.
+ */
+static void part(struct conn_set *set, struct conn *c)
+{
+    int unread = 0;
+
+    if (c->inflight & CONN_IN(CONN_OP_RECV)) {
+        c->state = CONN_PARTING;
+        ring_cancel(set->ring, conn_token(c, CONN_OP_RECV));
+        return;
+    }
+    if (ioctl(c->fd, SIOCINQ, &unread) == 0 && unread > 0) {
+        c->state = CONN_IDLE;
+        conn_deadline(set, c, IDLE_AGAIN_MS);
+        return;
+    }
+    if (!(c->flags & CONN_FRESH))
+        stats_add(&set->stats->idle_timeouts, 1);
+    conn_close(set, c);
+}
+
 static void on_recv(struct conn_set *set, struct conn *c,
                     const struct ring_event *event)
 {
@@ -217,6 +244,8 @@ static void on_recv(struct conn_set *set, struct conn *c,
     on_received(set, c, event->result, event->data);
     if (event->buffer >= 0)
         ring_buffer_put(set->ring, event->buffer);
+    if (unlikely(c->state == CONN_PARTING) && !(event->flags & RING_MORE))
+        part(set, c);
     conn_receive(set, c);
 }
 
@@ -333,10 +362,10 @@ static void on_timeout(struct conn_set *set, struct conn *c)
 {
     switch ((enum conn_state)c->state) {
     case CONN_IDLE:
-        if (!(c->flags & CONN_FRESH))
-            stats_add(&set->stats->idle_timeouts, 1);
-        conn_close(set, c);
+        part(set, c);
         break;
+    case CONN_PARTING:
+        break; /* it waits for its last event */
     case CONN_LINGER:
         conn_close(set, c);
         break;
@@ -365,12 +394,16 @@ static void on_timeout(struct conn_set *set, struct conn *c)
     }
 }
 
+/*
+ * A worker that had no CPU for a while must not blame its peers: a time is over
+ * when the ring was asked after it, so that all that came in time was heard.
+ */
 uint64_t conn_turn(struct conn_set *set)
 {
     struct wheel_node *node;
     uint64_t due;
 
-    while ((node = wheel_expire(&set->wheel, set->now_ms)) != NULL)
+    while ((node = wheel_expire(&set->wheel, set->heard_ms)) != NULL)
         on_timeout(set, (struct conn *)(void *)node);
     reap(set);
     conn_accept_turn(set);
@@ -484,6 +517,7 @@ void conn_set_free(struct conn_set *set)
 
 void conn_set_clock(struct conn_set *set, uint64_t now)
 {
+    set->heard_ms = set->now_ms;
     set->now_ns = now;
     set->now_ms = now / NS_PER_MS;
 }

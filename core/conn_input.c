@@ -233,6 +233,9 @@ static void stash_pipelined(struct conn_set *set, struct conn *c,
 void conn_input(struct conn_set *set, struct conn *c, struct bytes data)
 {
     switch ((enum conn_state)c->state) {
+    case CONN_PARTING:
+        c->state = CONN_IDLE; /* just in time */
+        /* fall through */
     case CONN_IDLE:
         if (likely(!(c->flags & CONN_FRESH)))
             stats_observe(&set->stats->gap, set->now_ns - c->arrived_ns);

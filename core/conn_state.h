@@ -4,11 +4,13 @@
  * half of an exchange. For conn*.c only; conn_steps.h has the functions.
  *
  *   IDLE ---> HEAD ---> BODY ---> WAITING <--> SENDING ---> IDLE
- *     |  \_____________________/     |            |
- *     |     (all of it at once)      |            +--> LINGER
- *     +-------------+----------------+------------+------+---> CLOSING
+ *    |||\_______________________/    |            |
+ *    |||    (all of it at once)      |            +--> LINGER
+ *    || +------------+---------------+------------+------+---> CLOSING
+ *    ++---> PARTING -+
  *
  *   IDLE     nothing of a request is there; neither stash nor exchange
+ *   PARTING  was IDLE for too long; what its receive still brings counts
  *   HEAD     part of a head is in the stash
  *   BODY     an exchange holds the head; its body is being received
  *   WAITING  the interpreter has to do the next step
@@ -34,6 +36,7 @@
 
 enum conn_state {
     CONN_IDLE,
+    CONN_PARTING,
     CONN_HEAD,
     CONN_BODY,
     CONN_WAITING,
@@ -199,6 +202,7 @@ struct conn_set {
     struct stats *stats;
     uint64_t now_ns;
     uint64_t now_ms;
+    uint64_t heard_ms; /* what came before this was an event by now */
     struct pool conns;
     struct pool blocks[CONN_BLOCKS];
     struct pool files;

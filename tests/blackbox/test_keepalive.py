@@ -1,7 +1,10 @@
 # SPDX-License-Identifier: MIT
 """Connections that stay, and when they close."""
 
+import os
+import signal
 import socket
+import time
 
 import pytest
 
@@ -52,6 +55,26 @@ def test_idle_connection_closes_after_keep_alive(start):
     with server.connect(timeout=15) as client:
         assert client.request("/").status == 200
         client.ends()
+
+
+@pytest.mark.gcorn
+@pytest.mark.parametrize("io", ["uring", "epoll"])
+def test_what_came_before_the_time_was_over_is_answered(start, io):
+    """A worker that had no CPU for a while notices the request and the end of
+    the time for it at once: closing then would reset the client."""
+    server = start("probe:app", "-w", "1", "--io", io, "--keep-alive", "1",
+                   "--header-timeout", "1")
+    worker, = server.workers()
+    with server.connect() as idle, server.connect() as partly:
+        assert idle.request("/").status == 200
+        partly.send(request_bytes("/")[:-2])
+        os.kill(worker.pid, signal.SIGSTOP)
+        idle.send(request_bytes("/"))
+        partly.send(b"\r\n")
+        time.sleep(1.3)
+        os.kill(worker.pid, signal.SIGCONT)
+        assert idle.response().status == 200
+        assert partly.response().status == 200
 
 
 def test_keep_alive_zero_closes_after_each_response(start):

@@ -490,6 +490,7 @@ static void world_open(struct world *world, uint64_t seed, bool cruel)
                      0);
     /* The set began with the real time, which is later. */
     wheel_init(&world->set->wheel, world->clock_ns / NS_PER_MS);
+    conn_set_clock(world->set, world->clock_ns);
     assert_int_equal(conn_listen(world->set, world->listen_fd, 0), 0);
     for (uint32_t i = 0; i < CALLS; i++) {
         atomic_store(&board_interp(world->board, i)->state,
