@@ -140,6 +140,8 @@ static void reap(struct conn_set *set)
         set->reaping = c->next;
         must(c->inflight == 0 && c->state == CONN_CLOSING);
         if (c->x)
+            conn_log_cut(set, c);
+        if (c->x)
             conn_let_go(set, c, 0);
         conn_block_put(set, &c->stash);
         conn_block_put(set, &c->into);
@@ -251,10 +253,15 @@ static void on_recv(struct conn_set *set, struct conn *c,
 
 static void on_into(struct conn_set *set, struct conn *c, int result)
 {
+    bool failed = c->flags & CONN_CANCELLING && c->state == CONN_BODY &&
+                  (result > 0 || result == -ECANCELED);
     struct iovec room;
 
     c->inflight &= (uint8_t)~CONN_IN(CONN_OP_INTO);
-    if (c->state == CONN_BODY && result > 0) {
+    c->flags &= (uint16_t)~CONN_CANCELLING;
+    if (failed) {
+        conn_body_failed(set, c);
+    } else if (c->state == CONN_BODY && result > 0) {
         room = into_room(set, c);
         if (!room.iov_base || (size_t)result > room.iov_len)
             conn_close(set, c); /* somebody wrote over the shared memory */

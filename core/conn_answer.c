@@ -99,6 +99,19 @@ void conn_count_status(struct conn_set *set, int status)
         stats_add(class[status / 100 - 1], 1);
 }
 
+/* What nginx has made known: the peer left before there was an answer. */
+#define STATUS_LEFT 499
+
+void conn_log_cut(struct conn_set *set, struct conn *c)
+{
+    const struct conn_job *job = conn_job(set, c->x);
+    int status = job->begun ? (int)c->x->status : STATUS_LEFT;
+    uint64_t body = between(job->body_from, job->sent_bytes);
+
+    conn_count_status(set, status);
+    conn_log(set, c, status, body);
+}
+
 static struct bytes extra_of(int status)
 {
     if (status == 503)

@@ -238,12 +238,22 @@ void conn_body_wanted(struct conn_set *set, struct conn *c)
     conn_receive(set, c);
 }
 
+/* The exchange is lent to it; its last event comes back to the failure. */
+static void end_receive(struct conn_set *set, struct conn *c)
+{
+    if (c->flags & CONN_CANCELLING)
+        return;
+    c->flags |= CONN_CANCELLING;
+    wheel_remove(&set->wheel, &c->timer);
+    ring_cancel(set->ring, conn_token(c, CONN_OP_INTO));
+}
+
 void conn_body_failed(struct conn_set *set, struct conn *c)
 {
     if (c->flags & CONN_EXPECT)
         conn_body_give_up(set, c);
     else if (c->inflight & CONN_IN(CONN_OP_INTO))
-        conn_close(set, c);
+        end_receive(set, c);
     else if (c->flags & CONN_EOF) /* it may only have closed its half */
         conn_refuse(set, c, HTTP_ERROR_BODY_SHORT, NULL);
     else

@@ -11,7 +11,8 @@ static uint64_t rate_of(struct conn_set *set, const struct conn *c)
     uint64_t age = set->now_ns - c->arrived_ns;
 
     if (c->state != CONN_BODY || !c->x || c->flags & CONN_EXPECT ||
-        c->inflight & CONN_IN_OUTPUT || age < FAIR_NS)
+        c->inflight & CONN_IN_OUTPUT || c->flags & CONN_CANCELLING ||
+        age < FAIR_NS)
         return UINT64_MAX;
     return min_u64(c->x->body_bytes, EXCHANGE_SPOOL_FILE_BYTES) /
            (age / NS_PER_MS) * 1000;
@@ -41,6 +42,6 @@ bool conn_evict(struct conn_set *set)
     if (!c)
         return false;
     stats_add(&set->stats->timeouts, 1);
-    conn_answer(set, c, 408, "");
+    conn_body_failed(set, c);
     return !c->x; /* else its memory is lent to a receive: soon */
 }

@@ -148,6 +148,7 @@ static bool go_on(struct conn_set *set, struct conn *c)
         n = file_send_now(c->fd, job->file_fd, job->file_off, job->file_left);
 
     stats_add(&set->stats->bytes_out, n);
+    job->sent_bytes += n;
     job->file_off += n;
     job->file_left -= n;
     if (job->file_left == 0) {

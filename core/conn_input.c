@@ -57,7 +57,7 @@ static void job_start(struct conn_set *set, struct conn *c)
 
     job->conn = c;
     job->head_ns = set->now_ns;
-    job->sent_bytes = 0;
+    job->sent_bytes = job->body_from = 0;
     job->parts = 0;
     job->probe_ns = 0;
     job->is_socket = false;

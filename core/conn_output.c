@@ -68,6 +68,14 @@ static void say_close(const struct exchange *x, const struct iovec *first)
     memcpy(at, close, len);
 }
 
+static size_t head_bytes(const struct iovec *first)
+{
+    static const char end[] = "\r\n\r\n";
+    const char *at = memmem(first->iov_base, first->iov_len, end, 4);
+
+    return at ? (size_t)(at - (const char *)first->iov_base) + 4 : 0;
+}
+
 /* The head of the final response is about to go out. */
 static void begin(struct conn_set *set, struct conn *c)
 {
@@ -84,6 +92,8 @@ static void begin(struct conn_set *set, struct conn *c)
         c->flags |= CONN_CLOSE;
     if (c->flags & CONN_CLOSE)
         say_close(c->x, &job->iov[0]);
+    if (set->log)
+        job->body_from = job->sent_bytes + head_bytes(&job->iov[0]);
     if (unlikely(set->log && access_log_wants_response(set->log))) {
         job->kept = (uint16_t)min_u64(job->iov[0].iov_len, CONN_KEPT_HEAD);
         memcpy(job->kept_head, job->iov[0].iov_base, job->kept);
@@ -217,18 +227,28 @@ void conn_respond(struct conn_set *set, struct conn *c)
         ;
 }
 
+static void count_sent(struct conn_set *set, const struct conn *c, uint32_t n)
+{
+    struct conn_job *job = c->x ? conn_job(set, c->x) : NULL;
+
+    stats_add(&set->stats->bytes_out, n);
+    if (job && (job->parts > 0 || job->filing))
+        job->sent_bytes += n;
+}
+
 void conn_on_sent(struct conn_set *set, struct conn *c, int result)
 {
     struct conn_job *job;
 
     c->inflight &= (uint8_t)~CONN_IN(CONN_OP_SEND);
+    if (result > 0)
+        count_sent(set, c, (uint32_t)result);
     if (c->state == CONN_CLOSING)
         return;
     if (unlikely(result < 0 || (uint32_t)result < c->sending)) {
         conn_close(set, c);
         return;
     }
-    stats_add(&set->stats->bytes_out, (uint64_t)result);
     if (unlikely(!c->x)) { /* an answer of our own */
         conn_answered(set, c);
         return;
@@ -240,10 +260,8 @@ void conn_on_sent(struct conn_set *set, struct conn *c, int result)
     }
     if (unlikely(job->filing) && conn_file_next(set, c))
         return;
-    if (job->parts > 0) { /* else it was "100 Continue" */
-        job->sent_bytes += (uint32_t)result;
+    if (job->parts > 0) /* else it was "100 Continue" */
         exchange_parts_sent(set->table, c->x, job->parts);
-    }
     job->parts = 0;
     conn_respond(set, c);
 }

@@ -153,6 +153,7 @@ struct conn_job {
     uint64_t body_left;     /* with Content-Length */
     uint64_t pace;          /* bytes of body since the last deadline */
     uint64_t sent_bytes;    /* of parts; not of "100 Continue" */
+    uint64_t body_from;     /* of these belong to heads; 0: not known */
     uint32_t parts;         /* in the send in flight */
     bool begun;             /* the final response's head went out */
     bool lost;              /* its interpreter died */

@@ -167,5 +167,7 @@ void conn_shed(struct conn_set *set, struct conn *c, const char *head);
 void conn_overdue(struct conn_set *set, struct conn *c);
 /* A line of the access log for the connection's exchange. */
 void conn_log(struct conn_set *set, struct conn *c, int status, uint64_t bytes);
+/* The same, and counted, for one that ends before its response was sent. */
+void conn_log_cut(struct conn_set *set, struct conn *c);
 void conn_count_status(struct conn_set *set, int status);
 #endif

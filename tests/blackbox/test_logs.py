@@ -66,6 +66,36 @@ def test_status_and_bytes(probe, target, status, size):
         assert match["b"] == size
 
 
+@pytest.mark.gcorn
+@pytest.mark.parametrize("target", [
+    "/big?size=90000000&cut-a", "/file?size=90000000&cl=90000000&cut-b"])
+def test_a_response_that_was_cut(probe, target):
+    with probe.connect() as client:
+        client.send(request_bytes(target))
+        client.head()
+        client.exactly(1_000_000)
+        client.reset()
+    match = LINE.fullmatch(line_about(probe, target[-5:]))
+    assert match["s"] == "200"
+    assert 1_000_000 <= int(match["b"]) < 90_000_000
+
+
+@pytest.mark.gcorn
+def test_a_client_that_left_before_its_answer(probe):
+    with probe.connect() as client:
+        client.send(request_bytes("/sleep?s=1&left-a"))
+        probe.get("/")
+        client.reset()
+    with probe.connect() as client:
+        client.send(request_bytes("/sha256?left-b", "POST", headers=[
+            ("Content-Length", "9")]) + b"abc")
+        probe.get("/")
+        client.reset()
+    for text in ("left-a", "left-b"):
+        match = LINE.fullmatch(line_about(probe, text))
+        assert (match["s"], match["b"]) == ("499", "0")
+
+
 def test_a_client_cannot_forge_a_line(probe):
     evil = '" 200 1 "-" "-"\\" x'
     probe.get("/?forge", headers=[("User-Agent", evil),

@@ -118,6 +118,15 @@ def test_bodies_that_stop_are_closed(hasty):
     assert closed_by_server(clients, 30) == 50
 
 
+def test_a_large_body_that_stops_is_answered(hasty):
+    """It is received into memory that the answer must not take away."""
+    with hasty.connect() as client:
+        client.send(request_bytes("/sha256", "POST", headers=[
+            ("Content-Length", "3000000")]) + bytes(200_000))
+        response = client.response()
+        assert response.status == 408 and response.closes
+
+
 def test_bodies_that_come_too_slowly_are_closed(hasty):
     """One byte in half a second is progress, but no 500 bytes a second."""
     clients = [hasty.connect() for _ in range(10)]
