@@ -115,6 +115,7 @@ struct board_interp {
     _Atomic uint32_t beds;     /* thread numbers given out */
     _Atomic uint32_t full;     /* an event loop takes no more at present */
     _Atomic uint64_t beat_ns;  /* an event loop was last seen to turn */
+    _Atomic uint32_t beats;    /* ... and is each second while it has work */
     _Atomic uint64_t lag_ns;   /* how late its turns are, moving average */
     /* Futexes. W: the thread (0, before it sleeps), whoever wakes it (1) */
     cache_aligned _Atomic uint32_t bell[BOARD_THREADS_MAX];

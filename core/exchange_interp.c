@@ -17,6 +17,8 @@
 /* Waits are cut into pieces so that a lost wake-up costs no more than this. */
 #define WAIT_MS 100
 #define CHUNK_WAIT_MS 5
+/* A thread that reads a body which streams is not rung: it looks so often. */
+#define STREAM_WAIT_MS 5
 /* A peer that makes no room for so long is slow: its response is spooled. */
 #define STUCK_MS 10
 /* Of one response; beyond that the application waits for the peer. */
@@ -383,11 +385,15 @@ int exchange_body_wait(struct exchange_writer *writer)
 
     exchange_body_want(writer);
     state = atomic_load(&x->body_state);
+    if (state == EXCHANGE_BODY_STREAMING) {
+        futex_wait(&x->body_state, EXCHANGE_BODY_STREAMING, STREAM_WAIT_MS);
+        return 0;
+    }
     while (state == EXCHANGE_BODY_WANTED && !exchange_is_cancelled(writer)) {
         futex_wait(&x->body_state, EXCHANGE_BODY_WANTED, WAIT_MS);
         state = atomic_load(&x->body_state);
     }
-    if (state == EXCHANGE_BODY_COMPLETE)
+    if (state == EXCHANGE_BODY_COMPLETE || state == EXCHANGE_BODY_STREAMING)
         return 0;
     return state == EXCHANGE_BODY_FAILED ? -EIO : -ECANCELED;
 }
@@ -406,16 +412,31 @@ static bool may_defer(const struct exchange_thread *thread, uint64_t now)
            now - thread->unrung_ns < UNRUNG_NS;
 }
 
-static void announce_or_defer(struct exchange_thread *thread, uint32_t worker,
-                              uint64_t now)
+/* Something for this worker to see. */
+static void defer(struct exchange_thread *thread, uint32_t worker, uint64_t now)
 {
     if (thread->unrung_worker != worker)
         exchange_announce(thread);
     if (thread->unrung++ == 0)
         thread->unrung_ns = now;
     thread->unrung_worker = worker;
-    if (!may_defer(thread, now))
+}
+
+static void announce_or_defer(struct exchange_thread *thread, uint32_t worker,
+                              uint64_t now)
+{
+    defer(thread, worker, now);
+    if (!thread->patient && !may_defer(thread, now))
         exchange_announce(thread);
+}
+
+int exchange_flush_later(struct exchange_writer *writer)
+{
+    int error = exchange_publish(writer);
+
+    if (!error)
+        defer(writer->thread, writer->arena->worker, now_ns());
+    return error;
 }
 
 void exchange_finish(struct exchange_writer *writer)

@@ -36,6 +36,7 @@ struct exchange_thread {
     uint64_t slow_ns;       /* when a request last took long */
     uint32_t unmetered;     /* requests since CPU time was last measured */
     bool polite;            /* leaves alone what was offered to others */
+    bool patient;           /* announces nothing before exchange_announce() */
 };
 
 void exchange_thread_init(struct exchange_thread *thread,
@@ -103,6 +104,9 @@ int exchange_publish(struct exchange_writer *writer);
 /* The same, and wakes the worker: for streams. */
 int exchange_flush(struct exchange_writer *writer);
 
+/* The same, but it is exchange_announce() that wakes the worker. */
+int exchange_flush_later(struct exchange_writer *writer);
+
 /* Adds a file range; fd is duplicated into the worker. 0 or -errno. */
 int exchange_file(struct exchange_writer *writer, int fd, uint64_t off,
                   uint64_t len);
@@ -122,7 +126,8 @@ void exchange_wait(struct exchange_writer *writer);
 
 /*
  * Waits until a PENDING body is complete. Returns 0, -ECANCELED, or -EIO when
- * it will never be. Blocks.
+ * it will never be. Blocks. Of a body that streams, which is made for event
+ * loops, it looks whether more has come after some milliseconds: 0.
  */
 int exchange_body_wait(struct exchange_writer *writer);
 

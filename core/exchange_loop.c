@@ -82,6 +82,14 @@ void exchange_loop_rise(struct exchange_loop *loop)
     note_turn(loop, now_ns());
 }
 
+void exchange_loop_beat(struct exchange_loop *loop)
+{
+    struct board_interp *self = loop->thread.self;
+
+    atomic_store_explicit(&self->beats, 1, memory_order_relaxed);
+    atomic_store_explicit(&self->beat_ns, now_ns(), memory_order_relaxed);
+}
+
 static uint64_t *word_of(struct exchange_loop *loop, uint32_t worker,
                          uint32_t slot)
 {

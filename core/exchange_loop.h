@@ -33,6 +33,13 @@ int exchange_loop_fd(const struct exchange_loop *loop);
 /* Awake again: takes the time of the turn. */
 void exchange_loop_rise(struct exchange_loop *loop);
 
+/*
+ * For loops that also call applications without a turn of their owner: calls
+ * this at least each second while exchanges run. Then a loop that is stuck is
+ * known by the age of its last beat.
+ */
+void exchange_loop_beat(struct exchange_loop *loop);
+
 /* As exchange_take(); the exchange is the loop's until it is left. */
 bool exchange_loop_take(struct exchange_loop *loop,
                         struct exchange_writer *writer);

@@ -15,6 +15,7 @@
 #include "signals.h"
 #include "template.h"
 #include "wait_asyncio.h"
+#include "wait_green.h"
 #include "wait_thread.h"
 
 #include "core/owner.h"
@@ -93,6 +94,7 @@ static int check(struct host *host)
     int error;
 
     if (!wait_thread_count(host, &threads, &in_main) &&
+        !wait_green_is_named(host) &&
         !wait_asyncio_is_named(host_text(host, "worker_class"))) {
         log_critical("Unknown worker class: %s",
                      host_text(host, "worker_class"));
@@ -156,6 +158,8 @@ static int settle(struct host *host)
                                     host_text(host, "pythonpath"),
                                     host->board->error_log_fd) < 0)
         code = 1;
+    if (code == 0)
+        code = wait_green_prepare(host);
     if (code == 0 && conffile_environ(&host->conffile, &host->settings) < 0) {
         loader_log_exception(&host->loader, "The environment cannot be set");
         code = 1;

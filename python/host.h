@@ -29,6 +29,8 @@ struct host {
     struct loader loader;
     const char *name;      /* for titles: proc_name, or the application's */
     PyObject *application; /* owned; NULL until it is loaded */
+    PyObject *green;       /* owned: the package's hub of gevent or eventlet */
+    bool green_patched;    /* Python's library is patched */
     bool explains;         /* why there is no application: it is ours */
 };
 

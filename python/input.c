@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "input.h"
 
+#include "input_stream.h"
+
 /* Lines are looked for in windows of this size. */
 #define WINDOW_BYTES 65536
 /* Copies up to this size keep the GIL: giving it up costs more. */
@@ -11,23 +13,28 @@ struct input {
     uint64_t pos;
     PyObject *window; /* bytes of the body from window_off on, or NULL */
     uint64_t window_off;
+    const struct waits *waits;
+    struct input_stream
+        stream; /* instead of all that, of a body that streams */
 };
 
-/* 0 when the whole body can be read; waits for it when it was held back. */
+/* 0 when the body can be read; waits for it when it was held back. */
 static int ensure_body(struct input *self)
 {
-    struct exchange_writer *writer = self->writer;
-    int error;
+    const struct exchange_writer *writer = self->writer;
 
     if (!writer || likely(atomic_load_explicit(&writer->x->body_state,
                                                memory_order_acquire) ==
                           EXCHANGE_BODY_COMPLETE))
         return 0;
-    Py_BEGIN_ALLOW_THREADS error = exchange_body_wait(writer);
-    Py_END_ALLOW_THREADS if (!error) return 0;
-    PyErr_SetString(PyExc_OSError,
-                    "the client did not send the whole request body");
-    return -1;
+    return input_stream_ready(&self->writer, self->waits);
+}
+
+static bool is_stream(const struct input *self)
+{
+    return self->stream.unread ||
+           (self->writer &&
+            unlikely(self->writer->x->body_kind == EXCHANGE_BODY_STREAM));
 }
 
 static uint64_t left(const struct input *self)
@@ -95,6 +102,9 @@ static PyObject *input_read(PyObject *object, PyObject *args)
     if (size_of(args, "|O:read", &size) < 0 ||
         (size > 0 && ensure_body(self) < 0))
         return NULL;
+    if (is_stream(self))
+        return input_stream_read(&self->stream, &self->writer, self->waits,
+                                 size, false);
     return read_bytes(self, size);
 }
 
@@ -148,6 +158,9 @@ static PyObject *next_line(struct input *self, uint64_t limit)
 
     if (limit > 0 && ensure_body(self) < 0)
         return NULL;
+    if (is_stream(self))
+        return input_stream_read(&self->stream, &self->writer, self->waits,
+                                 limit, true);
     length = line_length(self, limit);
     if (length < 0)
         return NULL;
@@ -221,11 +234,12 @@ static void input_dealloc(PyObject *object)
     PyTypeObject *type = Py_TYPE(object);
 
     Py_CLEAR(((struct input *)object)->window);
+    input_stream_clear(&((struct input *)object)->stream);
     PyObject_Free(object);
     Py_DECREF(type);
 }
 
-int input_kit_init(struct input_kit *kit)
+int input_kit_init(struct input_kit *kit, const struct waits *waits)
 {
     static PyMethodDef methods[] = {
         {"read", input_read, METH_VARARGS, NULL},
@@ -250,6 +264,7 @@ int input_kit_init(struct input_kit *kit)
     };
 
     memset(kit, 0, sizeof(*kit));
+    kit->waits = waits;
     kit->type = (PyTypeObject *)PyType_FromSpec(&spec);
     return kit->type ? 0 : -1;
 }
@@ -273,6 +288,8 @@ PyObject *input_new(struct input_kit *kit, struct exchange_writer *writer)
     self->writer = writer;
     self->pos = self->window_off = 0;
     self->window = NULL;
+    self->waits = kit->waits;
+    self->stream = (struct input_stream){NULL, 0};
     return object;
 }
 
@@ -282,6 +299,7 @@ void input_end(struct input_kit *kit, PyObject *input)
 
     self->writer = NULL;
     Py_CLEAR(self->window);
+    input_stream_clear(&self->stream);
     if (Py_REFCNT(input) == 1 && !kit->spare)
         kit->spare = input;
     else

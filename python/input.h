@@ -1,21 +1,22 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * input - wsgi.input: the request body as a file-like object, read where it
- * lies (shared memory or spool). It knows where the body ends, so reading to
- * the end is always safe.
+ * lies (shared memory or spool), or as it comes (input_stream.h). It knows
+ * where the body ends, so reading to the end is always safe.
  */
 #ifndef GCORN_PYTHON_INPUT_H
 #define GCORN_PYTHON_INPUT_H
 
-#include "internal.h"
+#include "waits.h"
 
 struct input_kit {
+    const struct waits *waits;
     PyTypeObject *type;
     PyObject *spare;
 };
 
 /* All with the GIL. 0, or -1 with an exception set. */
-int input_kit_init(struct input_kit *kit);
+int input_kit_init(struct input_kit *kit, const struct waits *waits);
 void input_kit_done(struct input_kit *kit);
 
 /* A new reference for one request, or NULL with an exception set. */

@@ -12,6 +12,7 @@
 #include "memory_node.h"
 #include "signals.h"
 #include "wait_asyncio.h"
+#include "wait_green.h"
 #include "wait_thread.h"
 #include "watch.h"
 
@@ -131,6 +132,17 @@ static int serve_loop(struct host *host, uint32_t slot)
     return LOADER_LOAD_ERROR;
 }
 
+static int serve_green(struct host *host, uint32_t slot)
+{
+    if (host->explains ||
+        !loader_says(&host->loader, "is_asgi", host->application))
+        return wait_green_run(host, slot, announce_serving);
+    log_error("The application is a coroutine function, so it is an ASGI one: "
+              "use -k asgi for it, not %s",
+              host_text(host, "worker_class"));
+    return LOADER_LOAD_ERROR;
+}
+
 static int64_t time_of_day_ns(void)
 {
     struct timespec now;
@@ -149,6 +161,8 @@ static int serve(struct host *host, const struct template_message *order)
     int code = hooks_post_fork(host);
 
     if (code == 0)
+        code = wait_green_patch(host);
+    if (code == 0)
         code = load_or_explain(host, order->code != 0);
     if (code == 0)
         code = hooks_loaded(host);
@@ -161,6 +175,8 @@ static int serve(struct host *host, const struct template_message *order)
     code = warm_up(host);
     if (code)
         return code;
+    if (wait_green_is_named(host))
+        return serve_green(host, slot);
     wsgi = make_wsgi(host);
     if (!wsgi)
         return LOADER_BOOT_ERROR;

@@ -4,6 +4,7 @@
 Compiled into the host (see embed.py) and run in a namespace of its own, so
 that no module of the application can have the same name.
 """
+import _thread
 import ast
 import faulthandler
 import gc
@@ -29,8 +30,12 @@ class RequestTimeout(TimeoutError):
     __module__ = "gcorn"
 
 
+# As it is now: a thread of ours must not become a greenlet.
+start_new_thread = _thread.start_new_thread
+
+
 def start_thread(target):
-    threading.Thread(target=target, name="gcorn-watch", daemon=True).start()
+    start_new_thread(target, ())
 
 
 def insert_paths(chdir, pythonpath):

@@ -6,7 +6,8 @@
 #include "head.h"
 #include "responder.h"
 
-int response_wait(struct response *response, int64_t why)
+/* data: what is to be sent next, if it is bytes. */
+static int wait_with(struct response *response, int64_t why, struct bytes *data)
 {
     if (why == -ECANCELED) {
         response->gone = true;
@@ -16,17 +17,12 @@ int response_wait(struct response *response, int64_t why)
         PyErr_Format(PyExc_OSError, "response: %s", strerror((int)-why));
         return -1;
     }
-    Py_BEGIN_ALLOW_THREADS exchange_wait(response->writer);
-    Py_END_ALLOW_THREADS return 0;
+    return response->kit->waits->for_room(response->writer, data);
 }
 
-/* For a peer that is slow: returns what is left to be sent otherwise. */
-static struct bytes spool(struct response *response, struct bytes data)
+int response_wait(struct response *response, int64_t why)
 {
-    size_t n;
-
-    Py_BEGIN_ALLOW_THREADS n = exchange_spool(response->writer, data);
-    Py_END_ALLOW_THREADS return (struct bytes){data.p + n, data.n - n};
+    return wait_with(response, why, NULL);
 }
 
 static int send_bytes(struct response *response, struct bytes data)
@@ -37,17 +33,16 @@ static int send_bytes(struct response *response, struct bytes data)
 
         data.p += done;
         data.n -= done;
-        if (error == -EAGAIN)
-            data = spool(response, data);
-        if (error && data.n > 0 && response_wait(response, error) < 0)
+        if (error && wait_with(response, error, &data) < 0)
             return -1;
     }
     return 0;
 }
 
-int response_kit_init(struct response_kit *kit)
+int response_kit_init(struct response_kit *kit, const struct waits *waits)
 {
     memset(kit, 0, sizeof(*kit));
+    kit->waits = waits;
     kit->responder_type = responder_type_new();
     return kit->responder_type ? 0 : -1;
 }
@@ -224,14 +219,12 @@ int response_body(struct response *response, struct bytes piece)
 
 int response_flush(struct response *response)
 {
+    struct bytes nothing = BYTES("");
     int error;
 
-    while ((error = exchange_flush(response->writer)) < 0) {
-        if (error == -EAGAIN)
-            spool(response, BYTES(""));
-        if (response_wait(response, error) < 0)
+    while ((error = response->kit->waits->flush(response->writer)) < 0)
+        if (wait_with(response, error, &nothing) < 0)
             return -1;
-    }
     return 0;
 }
 

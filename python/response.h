@@ -3,17 +3,16 @@
  * response - what a WSGI application answers, put on the wire: start_response,
  * write, early hints, framing.
  *
- * A struct response lives on the stack of wsgi_serve(). The head is built in
- * the exchange's first chunk when start_response is called and stays
- * invisible, and replaceable, until the first body bytes are known; head and
- * a small body then leave as one run of bytes.
+ * The head is built in the exchange's first chunk when start_response is
+ * called and stays invisible, and replaceable, until the first body bytes are
+ * known; head and a small body then leave as one run of bytes.
  *
- * Everything is called with the GIL and releases it around waits.
+ * Everything is called with the GIL and waits as response_kit.waits does.
  */
 #ifndef GCORN_PYTHON_RESPONSE_H
 #define GCORN_PYTHON_RESPONSE_H
 
-#include "internal.h"
+#include "waits.h"
 
 enum responder_kind {
     RESPONDER_START,
@@ -24,6 +23,7 @@ enum responder_kind {
 
 /* Per interpreter: types, callables to use again, the Date of this second. */
 struct response_kit {
+    const struct waits *waits;
     PyTypeObject *responder_type;
     PyObject *spare[RESPONDER_KINDS];
     time_t date;
@@ -51,7 +51,7 @@ struct response {
 };
 
 /* 0, or -1 with an exception set. */
-int response_kit_init(struct response_kit *kit);
+int response_kit_init(struct response_kit *kit, const struct waits *waits);
 void response_kit_done(struct response_kit *kit);
 
 /* 0, or -1 with an exception set; response_end() is due in both cases. */

@@ -15,6 +15,7 @@
 #include "interp.h"
 #include "nodes.h"
 #include "signals.h"
+#include "wait_green.h"
 
 #include "core/template.h"
 
@@ -98,8 +99,13 @@ static bool fork_interp(struct host *host, uint32_t slot, uint32_t age)
 
 static int preload(struct host *host)
 {
+    int code;
+
     if (!host_flag(host, "preload_app"))
         return 0;
+    code = wait_green_patch(host);
+    if (code)
+        return code;
     return loader_load(&host->loader, host_text(host, "wsgi_app"),
                        &host->application);
 }

@@ -94,6 +94,7 @@ static void serve(const struct waiter *waiter)
 {
     struct exchange_thread thread;
     struct exchange_writer writer;
+    struct response response;
     struct soft_seat *seat = soft_enter(waiter->soft);
     uint64_t cpu_ns = thread_cpu_ns();
 
@@ -105,7 +106,7 @@ static void serve(const struct waiter *waiter)
         }
         count_request(waiter, &cpu_ns);
         soft_begin(seat, writer.x);
-        if (!wsgi_serve(waiter->wsgi, &writer))
+        if (!wsgi_serve(waiter->wsgi, &response, &writer))
             signals_drain(waiter->self);
         soft_end(seat);
     }

@@ -13,7 +13,8 @@ struct wsgi {
     PyObject *application;
     PyObject *close_name; /* "close" */
     PyObject *format_exception;
-    PyObject *late; /* borrowed */
+    PyObject *late;   /* borrowed */
+    PyObject *killed; /* borrowed, or NULL */
     struct environ_maker environ;
     struct filewrapper_kit files;
     struct input_kit inputs;
@@ -41,6 +42,8 @@ static int init_parts(struct wsgi *wsgi, const struct wsgi_config *config)
 {
     owned PyObject *errors = open_errors();
     owned PyObject *traceback = PyImport_ImportModule("traceback");
+    const struct waits *waits = config->waits ? config->waits
+                                              : &waits_of_threads;
     struct environ_config environ = {
         .board = config->board,
         .errors = errors,
@@ -49,8 +52,8 @@ static int init_parts(struct wsgi *wsgi, const struct wsgi_config *config)
     };
 
     if (!errors || !traceback || filewrapper_kit_init(&wsgi->files) < 0 ||
-        input_kit_init(&wsgi->inputs) < 0 ||
-        response_kit_init(&wsgi->responses) < 0)
+        input_kit_init(&wsgi->inputs, waits) < 0 ||
+        response_kit_init(&wsgi->responses, waits) < 0)
         return -1;
     environ.file_wrapper = (PyObject *)wsgi->files.type;
     wsgi->close_name = PyUnicode_InternFromString("close");
@@ -71,6 +74,7 @@ struct wsgi *wsgi_new(const struct wsgi_config *config, PyObject *application)
     }
     wsgi->application = Py_NewRef(application);
     wsgi->late = config->late;
+    wsgi->killed = config->killed;
     if (init_parts(wsgi, config) < 0) {
         wsgi_free(wsgi);
         return NULL;
@@ -114,6 +118,8 @@ static void log_exception(struct wsgi *wsgi, struct response *response)
 
     if (!exception || (response->gone &&
                        PyErr_GivenExceptionMatches(exception, PyExc_OSError)))
+        return;
+    if (wsgi->killed && PyErr_GivenExceptionMatches(exception, wsgi->killed))
         return;
     if (wsgi->late && PyErr_GivenExceptionMatches(exception, wsgi->late))
         response->late = true;
@@ -287,26 +293,26 @@ static void answer(struct wsgi *wsgi, struct response *response,
         log_exception(wsgi, response);
 }
 
-bool wsgi_serve(struct wsgi *wsgi, struct exchange_writer *writer)
+bool wsgi_serve(struct wsgi *wsgi, struct response *response,
+                struct exchange_writer *writer)
 {
-    struct response response;
     owned PyObject *environ = NULL;
     PyObject *input = NULL;
 
-    if (response_begin(&response, &wsgi->responses, writer) == 0)
+    if (response_begin(response, &wsgi->responses, writer) == 0)
         input = input_new(&wsgi->inputs, writer);
     if (input)
         environ = environ_make(&wsgi->environ, writer->arena, writer->x, input,
-                               response.responder[RESPONDER_HINTS]);
+                               response->responder[RESPONDER_HINTS]);
     if (environ)
-        answer(wsgi, &response, environ);
+        answer(wsgi, response, environ);
     else
-        fail(wsgi, &response);
+        fail(wsgi, response);
     Py_CLEAR(environ);
     if (input)
         input_end(&wsgi->inputs, input);
-    response_end(&response);
-    writer->x->out_bytes = response.sent;
+    response_end(response);
+    writer->x->out_bytes = response->sent;
     exchange_finish(writer);
-    return !response.quit;
+    return !response->quit;
 }

@@ -9,7 +9,7 @@
 #ifndef GCORN_PYTHON_WSGI_H
 #define GCORN_PYTHON_WSGI_H
 
-#include "internal.h"
+#include "response.h"
 
 struct wsgi;
 
@@ -17,7 +17,9 @@ struct wsgi_config {
     struct board *board;
     bool multithread;
     bool multiprocess;
-    PyObject *late; /* what --timeout-soft raises: 504, not 500; borrowed */
+    const struct waits *waits; /* NULL: as threads do */
+    PyObject *late;   /* what --timeout-soft raises: 504, not 500; borrowed */
+    PyObject *killed; /* what ends a greenlet: no error; borrowed, or NULL */
 };
 
 /* With the GIL. NULL with an exception set. */
@@ -25,10 +27,13 @@ struct wsgi *wsgi_new(const struct wsgi_config *config, PyObject *application);
 void wsgi_free(struct wsgi *wsgi);
 
 /*
- * With the GIL, which it releases around every wait. Answers and finishes the
- * exchange exactly once, whatever the application does; no exception leaves
- * it, but SystemExit and KeyboardInterrupt make it return false: the
- * interpreter is to end.
+ * With the GIL. Answers and finishes the exchange exactly once, whatever the
+ * application does; no exception leaves it, but SystemExit and
+ * KeyboardInterrupt make it return false: the interpreter is to end.
+ *
+ * The response is the caller's storage, like the writer. Where greenlets run,
+ * neither may be on the stack: that moves while others run.
  */
-bool wsgi_serve(struct wsgi *wsgi, struct exchange_writer *writer);
+bool wsgi_serve(struct wsgi *wsgi, struct response *response,
+                struct exchange_writer *writer);
 #endif

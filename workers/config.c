@@ -201,6 +201,13 @@ static const char *class_plain(const char *text)
         {"egg:gunicorn#gthread", "gthread"},
         {"gunicorn.workers.ggevent.GeventWorker", "gevent"},
         {"egg:gunicorn#gevent", "gevent"},
+        {"gunicorn.workers.ggevent.GeventPyWSGIWorker", "gevent"},
+        {"gevent_wsgi", "gevent"},
+        {"gevent_pywsgi", "gevent"},
+        {"egg:gunicorn#gevent_wsgi", "gevent"},
+        {"egg:gunicorn#gevent_pywsgi", "gevent"},
+        {"gunicorn.workers.geventlet.EventletWorker", "eventlet"},
+        {"egg:gunicorn#eventlet", "eventlet"},
     };
 
     for (size_t i = 0; i < ARRAY_SIZE(names); i++) {

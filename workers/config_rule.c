@@ -49,6 +49,8 @@ int rule_worker_class(const char *text, struct config_error *error)
     static const char *const names[] = {
         "sync",
         "gthread",
+        "gevent",
+        "eventlet",
         "asgi",
         "uvicorn.workers.UvicornWorker",
         "uvicorn.workers.UvicornH11Worker",
@@ -61,8 +63,8 @@ int rule_worker_class(const char *text, struct config_error *error)
             return 0;
     return config_fail(error, 1,
                        "class uri '%s' invalid or not found: this gcorn has "
-                       "sync, gthread and asgi (also by the names of "
-                       "Uvicorn's workers)",
+                       "sync, gthread, gevent, eventlet and asgi (also by the "
+                       "names of Gunicorn's and Uvicorn's workers)",
                        text);
 }
 

@@ -83,6 +83,7 @@ static void place_reset(struct board_interp *place)
     atomic_store(&place->called, 0);
     atomic_store(&place->full, 0);
     atomic_store(&place->beat_ns, 0);
+    atomic_store(&place->beats, 0);
     atomic_store(&place->lag_ns, 0);
     atomic_store(&place->exit_code, 0);
 }

@@ -330,6 +330,7 @@ static struct wsgi *open_app(const struct wsgi_case *c)
 static bool serve(struct wsgi *wsgi, struct desk *desk)
 {
     struct exchange_writer writer;
+    struct response response;
     pthread_t worker;
     bool goes_on;
 
@@ -342,7 +343,7 @@ static bool serve(struct wsgi *wsgi, struct desk *desk)
            arena_chunk_get(&stage.table.arena, HOARDER) >= 0)
         continue;
     assert_int_equal(pthread_create(&worker, NULL, work, desk), 0);
-    goes_on = wsgi_serve(wsgi, &writer);
+    goes_on = wsgi_serve(wsgi, &response, &writer);
     exchange_announce(&stage.thread);
     assert_int_equal(pthread_join(worker, NULL), 0);
     stage.text[desk->n] = '\0';
