@@ -13,44 +13,23 @@ import guest
 
 HERE = pathlib.Path(__file__).parent
 BUILD = pathlib.Path(os.environ["GCORN_BUILD"])
-TOPO = BUILD / "tools/topo/gcorn-topo"
+PROGRAMS = [BUILD / "tools/topo/gcorn-topo", BUILD / "tests/numa/numa_place"]
 
-# Serves, asks often enough that memory grows everywhere, and shows for each
-# process its name, its CPUs and its memory maps, before and after.
+# Some commands; then it serves, and drive.py does something with it; the log.
 SERVE = r"""
-show() {
-  for p in /proc/[0-9]*; do
-    name=$(tr '\0' ' ' < $p/cmdline 2>/dev/null)
-    case "$name" in
-      "gcorn: worker"*|"gcorn: interpreter"*|"gcorn: template"*) ;;
-      *) continue;; esac
-    cpus=$(sed -n 's/^Cpus_allowed_list:\t//p' $p/status)
-    echo "PROCESS $name|$cpus"
-    cat $p/numa_maps
-  done; }
-gcorn-topo --json
-echo @@@
+%(first)s
 %(before)s
-export MEMORY_START=%(start)s
+export MEMORY_START=%(start)s GCORN_REPLAN_MS=200
 %(inside)s chroot /mnt /gcorn/workers/gcorn --python %(python)s -t 0 %(args)s \
   -b 127.0.0.1:8000 --chdir /app app:app > /tmp/log 2>&1 &
 server=$!
-for i in $(seq 200); do
-  wget -q -O /dev/null http://127.0.0.1:8000/ && break; sleep 0.2; done
-sleep 4
-show
-echo @@@
-for i in $(seq 50); do
-  for k in 1 2 3 4 5 6 7 8; do
-    wget -q -O /dev/null http://127.0.0.1:8000/ & done
-  sleep 0.1; done
-sleep 1
-show
-echo @@@
+chroot /mnt %(python)s -I -S /app/drive.py %(steps)s || cat /tmp/log
 cat /tmp/log
 %(after)s
 kill $server; wait $server
 """
+STEPS = "settle show load=150 show"
+PLAN = "gcorn-topo --json"
 
 
 def find_python():
@@ -85,6 +64,7 @@ def image(tmp_path_factory):
         str(python): python,
         library: pathlib.Path(library),
         "/app/app.py": HERE / "app.py",
+        "/app/drive.py": HERE / "drive.py",
     })
     return file, python
 
@@ -125,15 +105,41 @@ def parse_processes(text):
     return found
 
 
-def serve(image, profile, before="", inside="", args="", start=0, after=""):
-    """The plan, the processes before and after the load, the log."""
+class Served:
+    """JSON of the first commands, processes each time shown, the rest."""
+
+    def __init__(self, output, first, shown):
+        parts = output.split("@@@\n")
+        assert len(parts) == first + shown + 1, output[-5000:]
+        assert "LOST" not in output
+        self.first = [json.loads(part) for part in parts[:first]]
+        self.shown = [parse_processes(part) for part in parts[first:-1]]
+        self.log = parts[-1]
+        assert not re.search("ERROR|Traceback", self.log), self.log
+
+
+def serve(image, profile, *first, before="", inside="", args="", start=0,
+          after="", steps=STEPS):
     file, python = image
-    payload = SERVE % {"python": python, "before": before, "inside": inside,
-                       "args": args, "start": start, "after": after}
-    _, output = guest.boot(profile, [TOPO], payload, image=file)
-    plan, early, late, log = output.split("@@@\n")
-    assert "PROCESS" in late, log
-    return json.loads(plan), parse_processes(early), parse_processes(late), log
+    payload = SERVE % {
+        "first": "".join(f"{command}; echo @@@\n" for command in first),
+        "python": python, "before": before, "inside": inside, "args": args,
+        "start": start, "after": after, "steps": steps}
+    _, output = guest.boot(profile, PROGRAMS, payload, image=file)
+    return Served(output, len(first), steps.count("show"))
+
+
+def limited(**limits):
+    """(before, inside): a cgroup with these limits, and to start in it."""
+    site = "/sys/fs/cgroup/site"
+    names = {name.split("_")[0] for name in limits}
+    before = "echo '%s' > /sys/fs/cgroup/cgroup.subtree_control; mkdir %s\n" % (
+        " ".join("+" + name for name in sorted(names)), site)
+    before += "".join("echo '%s' > %s/%s\n" % (value, site,
+                                              name.replace("_", "."))
+                      for name, value in limits.items())
+    return {"before": before, "inside":
+            f"sh -c 'echo $$ > {site}/cgroup.procs; exec \"$@\"' -"}
 
 
 def growth(early, late):
@@ -181,54 +187,129 @@ def assert_as_planned(plan, early, late):
         assert local >= 0.95, (name, cpus, grown)
 
 
-@pytest.mark.parametrize("profile", ["2n8c2t", "asym", "memless", "nic1"])
-def test_processes_and_pages_are_where_the_plan_says(image, profile):
-    plan, early, late, log = serve(image, profile)
-    assert "ERROR" not in log and "Traceback" not in log
-    assert_as_planned(plan, early, late)
+def assert_pages(processes, node_of, share):
+    """Of all private pages, also those that fork gave."""
+    found = of_kind(processes, "interpreter")
+    assert len(found) == len(node_of)
+    for name, (cpus, pages) in found.items():
+        assert pages.get(node_of[cpus], 0) >= share * sum(pages.values()), (
+            name, cpus, pages)
 
+
+# ---- plans applied by a program of the tests, then by the server
+
+def assert_local(placed):
+    """Affinity as planned, memory where the plan says."""
+    assert placed["status"] == 0
+    assert placed["workers"]
+    for worker in placed["workers"]:
+        assert worker["bind_cpus"] == 0
+        assert worker["bind_memory"] == 0
+        assert worker["got"] == worker["planned"] != ""
+        assert worker["private_on_node"] >= 0.95 * worker["private"]
+        assert worker["arena_on_node"] >= 0.95 * worker["arena"]
+        # What the page tables say and what the counting says agree.
+        assert worker["counted_local"] >= worker["private_on_node"]
+
+
+SMALL = "gcorn-topo --json --worker-memory 12M"
+
+
+def as_planned(image, profile, *more):
+    """What gcorn-topo says of a plan for small workers, and numa_place."""
+    served = serve(image, profile, PLAN, SMALL, "numa_place", *more)
+    plan, small, placed, *rest = served.first
+    assert_as_planned(plan, *served.shown)
+    assert_local(placed)
+    return small, placed, *rest
+
+
+def test_two_nodes_with_hyperthreads(image):
+    seen, placed, strict = as_planned(image, "2n8c2t", "numa_place strict")
+    assert_local(strict)
+    assert all(worker["private_on_node"] == worker["private"]
+               for worker in strict["workers"])
+    assert seen["cpu"]["cores"] == 8 and seen["cpu"]["pus"] == 16
+    assert [node["os_index"] for node in seen["memory"]["nodes"]] == [0, 1]
+    assert seen["memory"]["distances"] == [[10, 21], [21, 10]]
+    assert seen["host"]["virt"] != "none"
+    assert len(placed["workers"]) == seen["plan"]["workers"] == 7
+    nodes = [worker["node"] for worker in placed["workers"]]
+    assert nodes.count(0) == 3 and nodes.count(1) == 4
+    # Both threads of a core are the worker's.
+    assert all(len(place["pus"]) == 2 for place in seen["plan"]["placement"])
+
+
+def test_nodes_without_memory(image):
+    seen, placed = as_planned(image, "memless")
+    remote = [worker for worker in placed["workers"] if worker["remote"]]
+    assert len(remote) == 3
+    assert {worker["node"] for worker in remote} == {-1}
+    assert {worker["memory_node"] for worker in remote} == {0, 2}
+    assert seen["plan"]["reserved_cores"] == [2]
+
+
+def test_uneven_nodes(image):
+    _, _, seen = as_planned(image, "asym",
+                            "gcorn-topo --json --worker-memory 150M")
+    remote = [place for place in seen["plan"]["placement"] if place["remote"]]
+    assert seen["plan"]["workers"] == 7
+    assert {place["memory_node"] for place in remote} == {0}
+
+
+def test_reserved_core_is_next_to_the_card(image):
+    seen, placed = as_planned(image, "nic1")
+    card = seen["net"][0]
+    assert card["driver"] == "vmxnet3" and card["node"] == 1
+    assert card["irqs"]
+    assert seen["plan"]["reserved_cores"] == [4]
+    assert "4" not in [worker["got"] for worker in placed["workers"]]
+
+
+# ---- what only the server does
 
 def test_a_quota_means_no_binding(image):
-    before = ("echo +cpu > /sys/fs/cgroup/cgroup.subtree_control\n"
-              "mkdir /sys/fs/cgroup/site\n"
-              "echo '250000 100000' > /sys/fs/cgroup/site/cpu.max\n")
-    inside = ("sh -c 'echo $$ > /sys/fs/cgroup/site/cgroup.procs; exec \"$@\"'"
-              " -")
-    _, _, late, log = serve(image, "2n8c", before, inside)
-    assert "Traceback" not in log
+    late = serve(image, "2n8c", **limited(cpu_max="250000 100000"),
+                 steps="settle show").shown[0]
     assert len(of_kind(late, "interpreter")) == 2
     assert {cpus for cpus, _ in late.values()} == {"0-7"}
 
 
 def test_preloaded_pages_are_local(image):
     """One template on each node: what its interpreters share is there."""
-    plan, _, late, log = serve(image, "2n8c", args="--preload", start=40)
-    assert "ERROR" not in log and "Traceback" not in log
-    templates = of_kind(late, "template")
-    assert sorted(re.findall(r"of node (\d)", " ".join(templates))) == [
-        "0", "1"]
-    node_of = {cpu_list(place["pus"]): place["memory_node"]
-               for place in plan["plan"]["placement"]}
-    interpreters = of_kind(late, "interpreter")
-    assert len(interpreters) == len(node_of)
-    for name, (cpus, pages) in interpreters.items():
-        assert pages.get(node_of[cpus], 0) >= 0.95 * sum(pages.values()), (
-            name, pages)
+    served = serve(image, "2n8c", PLAN, args="--preload", start=40)
+    late = served.shown[-1]
+    assert sorted(re.findall(r"of node (\d)", " ".join(
+        of_kind(late, "template")))) == ["0", "1"]
+    assert_pages(late, {cpu_list(place["pus"]): place["memory_node"]
+                        for place in served.first[0]["plan"]["placement"]},
+                 0.95)
+
+
+def test_a_cpuset_that_moves(image):
+    """From node 1 to node 0 under load: CPUs, then new interpreters whose
+    memory is there and, being strict, nowhere else."""
+    served = serve(
+        image, "2n8c", **limited(cpuset_cpus="4-6", cpuset_mems="1"),
+        args="--numa strict",
+        steps="settle load show write=/sys/fs/cgroup/site/cpuset.cpus=0-2 "
+              "write=/sys/fs/cgroup/site/cpuset.mems=0 pinned=0-2 renewed "
+              "settle show")
+    early, late = served.shown
+    assert_pages(early, {cpu: 1 for cpu in "456"}, 1)
+    assert_pages(late, {cpu: 0 for cpu in "012"}, 1)
+    assert int(re.search(r"SERVED (\d+)", served.log)[1]) > 20
 
 
 def test_autotune_within_limits(image):
     """1.5 CPUs and 600 MB for an application of 100 MB (version 2)."""
-    before = ("echo '+cpu +memory' > /sys/fs/cgroup/cgroup.subtree_control\n"
-              "mkdir /sys/fs/cgroup/site\n"
-              "echo '150000 100000' > /sys/fs/cgroup/site/cpu.max\n"
-              "echo 600M > /sys/fs/cgroup/site/memory.max\n")
-    inside = ("sh -c 'echo $$ > /sys/fs/cgroup/site/cgroup.procs; exec \"$@\"'"
-              " -")
-    after = "sed 's/^/EVENT /' /sys/fs/cgroup/site/memory.events"
-    _, _, late, log = serve(image, "2n8c", before, inside, "--autotune", 100,
-                            after)
-    assert "plan       1 worker, bound by quota" in log
-    assert "one more would need: a CPU quota of 2 CPUs" in log
-    assert "600 MiB (limit of cgroup /site)" in log
-    assert len(of_kind(late, "interpreter")) == 1
-    assert "EVENT oom_kill 0" in log, log
+    served = serve(
+        image, "2n8c", args="--autotune", start=100,
+        **limited(cpu_max="150000 100000", memory_max="600M"),
+        after="sed 's/^/EVENT /' /sys/fs/cgroup/site/memory.events",
+        steps="settle load=400 show")
+    assert "plan       1 worker, bound by quota" in served.log
+    assert "one more would need: a CPU quota of 2 CPUs" in served.log
+    assert "600 MiB (limit of cgroup /site)" in served.log
+    assert len(of_kind(served.shown[0], "interpreter")) == 1
+    assert "EVENT oom_kill 0" in served.log
