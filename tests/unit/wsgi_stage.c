@@ -97,7 +97,8 @@ static void take_parts(struct desk *desk)
             take_file(desk, &part);
         } else {
             must(desk->n + part.len < TEXT_MAX);
-            memcpy(stage.text + desk->n, bytes, part.len);
+            if (part.len > 0)
+                memcpy(stage.text + desk->n, bytes, part.len);
             desk->n += part.len;
         }
         exchange_parts_sent(&stage.table, desk->x, 1);
