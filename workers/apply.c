@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 #include "apply.h"
 
+#include "binds.h"
 #include "core/log.h"
 #include "generation.h"
 #include "interp.h"
 #include "live.h"
 #include "replan.h"
+#include "static_maps.h"
 #include "worker_slot.h"
 
 #include <stdio.h>
@@ -18,10 +20,24 @@ enum how {
     BY_WORKERS, /* they read it anew while they run */
     BY_LOGS,
     BY_COUNT,
+    BY_SOCKETS, /* the master's */
+    BY_PROCESS, /* a worker has it from its start to its end: rollout.h */
 };
 
 static const uint8_t how[CONFIG_SETTINGS] = {
     [CONFIG_AT_workers] = BY_COUNT,
+    [CONFIG_AT_backlog] = BY_SOCKETS,
+    [CONFIG_AT_bind] = BY_PROCESS,
+    [CONFIG_AT_protocol] = BY_PROCESS,
+    [CONFIG_AT_io] = BY_PROCESS,
+    [CONFIG_AT_worker_connections] = BY_PROCESS,
+    [CONFIG_AT_limit_request_fields] = BY_PROCESS,
+    [CONFIG_AT_limit_address_connections] = BY_PROCESS,
+    [CONFIG_AT_static_map] = BY_PROCESS,
+    [CONFIG_AT_access_log_format] = BY_PROCESS,
+    [CONFIG_AT_user] = BY_PROCESS,
+    [CONFIG_AT_group] = BY_PROCESS,
+    [CONFIG_AT_initgroups] = BY_PROCESS,
     [CONFIG_AT_errorlog] = BY_LOGS,
     [CONFIG_AT_accesslog] = BY_LOGS,
     [CONFIG_AT_loglevel] = BY_WORKERS,
@@ -49,6 +65,10 @@ static const uint8_t how[CONFIG_SETTINGS] = {
     [CONFIG_AT_ready_path] = BY_WORKERS,
     [CONFIG_AT_ready_window] = BY_WORKERS,
     [CONFIG_AT_health_log] = BY_WORKERS,
+    [CONFIG_AT_secure_scheme_headers] = BY_WORKERS,
+    [CONFIG_AT_websocket_max_message_size] = BY_WORKERS,
+    [CONFIG_AT_ws_ping_interval] = BY_WORKERS,
+    [CONFIG_AT_ws_ping_timeout] = BY_WORKERS,
     [CONFIG_AT_wsgi_app] = BY_CODE,
     [CONFIG_AT_worker_class] = BY_CODE,
     [CONFIG_AT_threads] = BY_CODE,
@@ -66,6 +86,10 @@ static const uint8_t how[CONFIG_SETTINGS] = {
     [CONFIG_AT_reload_engine] = BY_CODE,
     [CONFIG_AT_reload_extra_files] = BY_CODE,
     [CONFIG_AT_proc_name] = BY_CODE,
+    [CONFIG_AT_asgi_loop] = BY_CODE,
+    [CONFIG_AT_asgi_lifespan] = BY_CODE,
+    [CONFIG_AT_root_path] = BY_CODE,
+    [CONFIG_AT_umask] = BY_CODE,
 };
 
 static bool lists_equal(const struct config_list *a,
@@ -115,14 +139,16 @@ static bool log_can_move(const char *from, const char *to)
            strcmp(to, "-") != 0;
 }
 
-static bool is_applied(const struct config *old, const struct config *fresh,
+static enum how how_of(const struct config *old, const struct config *fresh,
                        enum config_setting setting)
 {
-    if (setting == CONFIG_AT_errorlog)
-        return log_can_move(old->errorlog, fresh->errorlog);
-    if (setting == CONFIG_AT_accesslog)
-        return log_can_move(old->accesslog, fresh->accesslog);
-    return how[setting] != BY_UPGRADE;
+    if (setting == CONFIG_AT_errorlog &&
+        !log_can_move(old->errorlog, fresh->errorlog))
+        return BY_UPGRADE;
+    if (setting == CONFIG_AT_accesslog &&
+        !log_can_move(old->accesslog, fresh->accesslog))
+        return BY_PROCESS;
+    return how[setting];
 }
 
 /* What cannot be applied stays as it is in force. */
@@ -137,10 +163,14 @@ static void value_swap(struct config *a, struct config *b,
     size_t at =
         (size_t)((const char *)config_value(a, setting) - (const char *)a);
     char kept[sizeof(struct config_list)];
+    enum config_source source;
 
     memcpy(kept, (char *)a + at, sizes[setting]);
     memcpy((char *)a + at, (char *)b + at, sizes[setting]);
     memcpy((char *)b + at, kept, sizes[setting]);
+    source = a->source[setting];
+    a->source[setting] = b->source[setting];
+    b->source[setting] = source;
 }
 
 /* Says what changed; returns a bit of each `how` that has to act. */
@@ -152,17 +182,19 @@ static uint32_t compare(struct config *old, struct config *fresh)
     for (uint32_t i = 0; i < CONFIG_SETTINGS; i++) {
         const struct config_row *row = config_row(i);
         size_t n = strlen(names);
+        enum how by;
 
         if (is_equal(old, fresh, i) || row->status == CONFIG_IGNORED)
             continue;
-        if (!is_applied(old, fresh, i)) {
+        by = how_of(old, fresh, i);
+        if (by == BY_UPGRADE) {
             log_warning("Setting %s has changed: that takes effect with USR2 "
                         "(an upgrade loses nothing) or a restart",
                         row->name);
             value_swap(old, fresh, i);
             continue;
         }
-        acts |= 1U << how[i];
+        acts |= 1U << by;
         snprintf(names + n, sizeof(names) - n, "%s%s", n > 0 ? ", " : "",
                  row->name);
     }
@@ -198,7 +230,43 @@ static void level_follow(const struct master *master)
     log_open(master->logs.error_fd, level);
 }
 
-void apply_settings(struct master *master, struct config *fresh)
+/* What worker processes get when they are forked. */
+static void processes_follow(struct master *master, const struct config *old)
+{
+    struct owner owner;
+
+    if (owner_find(&owner, master->config->user, master->config->group) == 0) {
+        owner.all_groups = master->config->initgroups;
+        master->owner = owner;
+        master->logs.owner = owner;
+    }
+    if (!log_can_move(old->accesslog, master->config->accesslog) &&
+        strcmp(old->accesslog, master->config->accesslog) != 0)
+        logs_switch_access(&master->logs, master->config);
+    logs_format(&master->logs, master->config);
+    if (master->logs.access_wants_cpu)
+        master->board->cpu_every = 1;
+    binds_apply(master);
+}
+
+static void backlog_set(const struct master *master)
+{
+    for (uint32_t i = 0; i < master->listener_count; i++)
+        listener_backlog(&master->listeners[i],
+                         (int)min_u64(master->config->backlog, INT32_MAX));
+}
+
+int apply_try(struct master *master, const struct config *fresh,
+              struct config_error *error)
+{
+    int err = static_maps_check_all(fresh, error);
+
+    if (err == 0)
+        err = logs_check(fresh, error);
+    return err == 0 ? binds_try(master, fresh, error) : err;
+}
+
+bool apply_settings(struct master *master, struct config *fresh)
 {
     struct config old = *master->config;
     uint32_t acts = compare(&old, fresh);
@@ -208,8 +276,12 @@ void apply_settings(struct master *master, struct config *fresh)
     master->name = master->config->proc_name[0] != '\0'
                        ? master->config->proc_name
                        : master->config->wsgi_app;
+    if (acts & 1U << BY_PROCESS)
+        processes_follow(master, fresh);
     logs_follow(&master->logs, master->config);
     level_follow(master);
+    if (acts & 1U << BY_SOCKETS)
+        backlog_set(master);
     if (acts & 1U << BY_LOGS) {
         logs_reopen(&master->logs);
         interp_signal_all(master, SIGUSR1);
@@ -218,4 +290,18 @@ void apply_settings(struct master *master, struct config *fresh)
     if (acts & (1U << BY_LOGS | 1U << BY_WORKERS))
         workers_tell(master);
     count(master, acts);
+    if (acts & 1U << BY_PROCESS)
+        rollout_begin(master, fresh);
+    return acts & 1U << BY_PROCESS;
+}
+
+void apply_take_back(struct master *master, struct config *before)
+{
+    for (uint32_t i = 0; i < CONFIG_SETTINGS; i++) {
+        if (how_of(before, master->config, i) == BY_PROCESS &&
+            !is_equal(before, master->config, i))
+            value_swap(before, master->config, i);
+    }
+    /* The other way round now: before has what was tried. */
+    processes_follow(master, before);
 }

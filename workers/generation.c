@@ -2,6 +2,7 @@
 #include "generation.h"
 
 #include "apply.h"
+#include "binds.h"
 #include "channel.h"
 #include "config_file.h"
 #include "core/log.h"
@@ -198,7 +199,7 @@ static void settle_replacing(struct master *master)
         return;
     if (master->retired.pid != 0 && !master->retired.quitting)
         template_quit(&master->retired, master->now + QUIT_NS);
-    if (master->reload.state != RELOAD_REPLACING)
+    if (master->reload.state != RELOAD_REPLACING || master->rollout.active)
         return;
     reload_end(&master->reload, RELOAD_DONE, "", master->now);
     log_info("Reload: done");
@@ -230,8 +231,10 @@ static void trial_give_up(struct master *master, const char *why)
 {
     uint32_t generation = master->trial.generation;
 
-    log_error("Reload failed: %s. The code that was running goes on.", why);
+    log_error("Reload failed: %s%s The code that was running goes on.", why,
+              why[strlen(why) - 1] == '.' ? "" : ".");
     reload_end(&master->reload, RELOAD_FAILED, why, master->now);
+    binds_give_up(master);
     interp_kill_starting(master, generation);
     interp_forget_orders(master, generation);
     if (master->trial.pid != 0)
@@ -269,6 +272,10 @@ static void trial_configure(struct master *master, const struct settings *file)
     if (config_reload(trial->config, master->input, file, &error) < 0) {
         log_error("%s", error.text);
         trial_give_up(master, "the settings are not valid");
+        return;
+    }
+    if (apply_try(master, trial->config, &error) < 0) {
+        trial_give_up(master, error.text);
         return;
     }
     trial->configured = true;
@@ -388,10 +395,10 @@ void generation_on_serving(struct master *master, uint32_t generation)
     master->current = master->trial;
     master->trial = (struct template){.fd = -1};
     if (master->current.config != NULL) {
-        apply_settings(master, master->current.config);
         /* Those that were before go with the template that was. */
         must(master->retired.config == NULL);
-        master->retired.config = master->current.config;
+        if (!apply_settings(master, master->current.config))
+            master->retired.config = master->current.config;
         master->current.config = NULL;
     }
     master->reload.state = RELOAD_REPLACING;

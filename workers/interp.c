@@ -352,7 +352,8 @@ static bool home_in_service(const struct master *master, uint32_t home)
         return false;
     if (master->checks_only)
         return home == 0;
-    return master->slots[home].state != WORKER_SLOT_EMPTY;
+    return master->slots[home].state != WORKER_SLOT_EMPTY &&
+           !master->slots[home].stands_in;
 }
 
 static bool home_may_start(struct master *master, uint32_t home)

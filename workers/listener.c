@@ -146,6 +146,8 @@ static int tcp_open(struct listener *listener,
         return bind_failed(listener, -errno, error);
     listener->fds[0] = fd;
     err = option_set(fd, SO_REUSEADDR);
+    if (err == 0 && options->beside)
+        err = option_set(fd, SO_REUSEPORT);
     if (err == 0)
         err = socket_bind(listener, fd, options->backlog);
     if (err < 0)
@@ -250,6 +252,7 @@ int listener_open(struct listener *listener, const struct address *address,
 {
     memset(listener, 0, sizeof(*listener));
     listener->address = *address;
+    listener->trial = options->trial;
     listener->shared = address->kind == ADDRESS_UNIX ||
                        address->kind == ADDRESS_FD;
     listener->slots = listener->shared ? 1 : options->slots;
@@ -274,7 +277,8 @@ int listener_open_slot(struct listener *listener, uint32_t slot, int backlog)
 {
     int err, fd;
 
-    if (listener->shared || listener->fds[slot] >= 0)
+    if (listener->shared || !listener_counts(listener) ||
+        listener->fds[slot] >= 0)
         return 0;
     fd = socket(listener->bound.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
     if (fd < 0)
@@ -292,8 +296,15 @@ int listener_open_slot(struct listener *listener, uint32_t slot, int backlog)
     return 0;
 }
 
+bool listener_counts(const struct listener *listener)
+{
+    return listener->slots > 0 && !listener->trial && !listener->leaving;
+}
+
 int listener_fd(const struct listener *listener, uint32_t slot)
 {
+    if (listener->slots == 0)
+        return -1;
     return listener->fds[listener->shared ? 0 : slot];
 }
 
@@ -307,7 +318,7 @@ int listener_confine(struct listener *listener, uint32_t count)
     };
     struct sock_fprog program = {ARRAY_SIZE(code), code};
 
-    if (listener->shared)
+    if (listener->shared || !listener_counts(listener))
         return 0;
     /* Belongs to the whole group, whichever socket it is attached to. */
     if (setsockopt(listener->fds[0], SOL_SOCKET, SO_ATTACH_REUSEPORT_CBPF,
@@ -318,7 +329,7 @@ int listener_confine(struct listener *listener, uint32_t count)
 
 void listener_unconfine(struct listener *listener)
 {
-    if (!listener->shared && listener->fds[0] >= 0)
+    if (!listener->shared && listener_fd(listener, 0) >= 0)
         option_set(listener->fds[0], SO_DETACH_REUSEPORT_BPF);
 }
 
@@ -341,6 +352,22 @@ void listener_refuse(const struct listener *listener)
     }
 }
 
+void listener_admit(const struct listener *listener)
+{
+    for (uint32_t i = 0; i < listener->slots && !listener->shared; i++) {
+        if (listener->fds[i] >= 0)
+            option_set(listener->fds[i], SO_DETACH_FILTER);
+    }
+}
+
+void listener_backlog(const struct listener *listener, int backlog)
+{
+    for (uint32_t i = 0; i < listener->slots; i++) {
+        if (listener->fds[i] >= 0)
+            listen(listener->fds[i], backlog);
+    }
+}
+
 void listener_own(struct listener *listener, bool ours)
 {
     listener->unlinks = ours && listener->address.kind == ADDRESS_UNIX;
@@ -355,14 +382,16 @@ static void slot_close(struct listener *listener, uint32_t slot)
 
 void listener_close_slot(struct listener *listener, uint32_t slot)
 {
-    if (!listener->shared)
+    if (!listener->shared && listener->slots > 0)
         slot_close(listener, slot);
 }
 
 void listener_close_others(struct listener *listener, uint32_t slot)
 {
-    for (uint32_t i = 0; i < listener->slots && !listener->shared; i++) {
-        if (i != slot)
+    bool all = !listener_counts(listener);
+
+    for (uint32_t i = 0; i < listener->slots; i++) {
+        if (all || (i != slot && !listener->shared))
             slot_close(listener, i);
     }
 }

@@ -23,8 +23,10 @@ struct listener {
     socklen_t bound_len;
     bool shared;
     bool unlinks;     /* the path is ours to remove */
+    bool trial;       /* of a reload that has not proved itself */
+    bool leaving;     /* not bound any more: workers finish what is queued */
     uint32_t adopted; /* slots whose sockets another master opened */
-    uint32_t slots;   /* entries of fds */
+    uint32_t slots;   /* entries of fds; 0: a free place */
     int *fds;         /* one for each worker slot; shared: only the first */
 };
 
@@ -35,6 +37,8 @@ struct listener_options {
     struct owner owner; /* of Unix sockets */
     int *inherited;     /* from the master before; what is taken becomes -1 */
     uint32_t inherited_count;
+    bool trial;
+    bool beside; /* another socket of ours may have the port */
 };
 
 /*
@@ -65,12 +69,21 @@ void listener_unconfine(struct listener *listener);
  */
 void listener_refuse(const struct listener *listener);
 
+/* The same address is wanted again: takes that back. */
+void listener_admit(const struct listener *listener);
+
+/* For all its sockets. */
+void listener_backlog(const struct listener *listener, int backlog);
+
+/* Is it open, and here to stay? */
+bool listener_counts(const struct listener *listener);
+
 /* Whether a Unix socket's file goes with us, or stays for another master. */
 void listener_own(struct listener *listener, bool ours);
 
 void listener_close_slot(struct listener *listener, uint32_t slot);
 
-/* In a child: all but the slot's own. */
+/* In a child: all but the slot's own; all, when it does not count. */
 void listener_close_others(struct listener *listener, uint32_t slot);
 
 /* All; removes a Unix socket's file. */

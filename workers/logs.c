@@ -70,8 +70,8 @@ static void remote_open(struct logs *logs, const struct config *config)
                              !config->disable_redirect_access_to_syslog;
 }
 
-static int format_check(struct logs *logs, const struct config *config,
-                        struct config_error *error)
+/* Whether the format asks for CPU times; or -EINVAL, -ENOMEM. */
+static int format_look(const struct config *config)
 {
     struct access_format *format = calloc(1, sizeof(*format));
     int err = format != NULL
@@ -79,15 +79,26 @@ static int format_check(struct logs *logs, const struct config *config,
                   : -ENOMEM;
 
     if (err == 0) {
-        logs->access_wants_cpu = format->wants_cpu;
+        err = format->wants_cpu;
         access_format_done(format);
     }
     free(format);
-    return err == 0 ? 0
-                    : config_fail(error, 1,
-                                  "Invalid access_log_format: '%s' (atoms are "
-                                  "like %%(h)s; %%%% is a percent sign)",
-                                  config->access_log_format);
+    return err;
+}
+
+void logs_format(struct logs *logs, const struct config *config)
+{
+    logs->access_wants_cpu = format_look(config) > 0;
+}
+
+int logs_check(const struct config *config, struct config_error *error)
+{
+    return format_look(config) >= 0
+               ? 0
+               : config_fail(error, 1,
+                             "Invalid access_log_format: '%s' (atoms are "
+                             "like %%(h)s; %%%% is a percent sign)",
+                             config->access_log_format);
 }
 
 int logs_open(struct logs *logs, const struct config *config,
@@ -112,7 +123,8 @@ int logs_open(struct logs *logs, const struct config *config,
     log_level_parse(config->loglevel, &level);
     log_open(logs->error_fd, level);
     log_json(strcmp(config->log_format, "json") == 0);
-    err = format_check(logs, config, error);
+    err = logs_check(config, error);
+    logs_format(logs, config);
     if (err == 0)
         err = log_to(logs->access_path, owner, error, &logs->access_fd);
     if (err < 0)
@@ -144,6 +156,22 @@ void logs_follow(struct logs *logs, const struct config *config)
         logs->error_path = path_of(config->errorlog);
     if (logs->access_path != NULL)
         logs->access_path = path_of(config->accesslog);
+}
+
+void logs_switch_access(struct logs *logs, const struct config *config)
+{
+    const char *path = path_of(config->accesslog);
+    int fd = config->accesslog[0] != '\0' ? STDOUT_FILENO : -1;
+    int err = path != NULL ? file_open(path, &logs->owner, &fd) : 0;
+
+    if (err < 0) {
+        log_error("Can't open %s: %s", path, strerror(-err));
+        return;
+    }
+    if (logs->access_path != NULL)
+        close(logs->access_fd);
+    logs->access_path = path;
+    logs->access_fd = fd;
 }
 
 void logs_reopen(const struct logs *logs)

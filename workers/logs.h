@@ -29,6 +29,18 @@ struct logs {
 int logs_open(struct logs *logs, const struct config *config,
               const struct owner *owner, struct config_error *error);
 
+/* Can this be the access log's format? 0, or -EINVAL. */
+int logs_check(const struct config *config, struct config_error *error);
+
+/* The access log's format is as config says. */
+void logs_format(struct logs *logs, const struct config *config);
+
+/*
+ * The access log is turned on, off, or becomes or was standard output: for
+ * processes that are forked from now on. Stays when it can't be opened.
+ */
+void logs_switch_access(struct logs *logs, const struct config *config);
+
 /* The files are called as config says from now on; then logs_reopen(). */
 void logs_follow(struct logs *logs, const struct config *config);
 

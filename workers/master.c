@@ -3,6 +3,7 @@
 
 #include "advice.h"
 #include "audit.h"
+#include "binds.h"
 #include "boot.h"
 #include "core/log.h"
 #include "gauges.h"
@@ -12,6 +13,7 @@
 #include "observer.h"
 #include "pidfile.h"
 #include "replan.h"
+#include "rollout.h"
 #include "shared.h"
 #include "static_maps.h"
 #include "stop.h"
@@ -21,7 +23,6 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 #include <sys/epoll.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
@@ -192,6 +193,7 @@ static void settle(struct master *master)
     generation_settle(master);
     worker_slot_settle(master);
     hooks_settle(master);
+    rollout_settle(master);
     interp_settle(master);
     queues_settle(master);
     audit_settle(master);
@@ -233,56 +235,6 @@ static int events_open(struct master *master)
     if (master->epoll_fd < 0)
         return -errno;
     return watch(master, master->signal_fd);
-}
-
-/* Sockets from systemd are instead of all that --bind says. */
-static int activated_address(uint32_t index, struct address *ret_address)
-{
-    *ret_address = (struct address){
-        .kind = ADDRESS_FD,
-        .fd = LAUNCH_ACTIVATED_FD + (int)index,
-    };
-    return 0;
-}
-
-static int listeners_open(struct master *master, struct config_error *error)
-{
-    const struct config_list *bind = &master->config->bind;
-    struct launch *launch = master->launch;
-    size_t count = launch->activated > 0 ? launch->activated : bind->count;
-    struct listener_options options = {
-        .slots = master->board->worker_slots,
-        .backlog = (int)min_u64(master->config->backlog, INT32_MAX),
-        .umask = (mode_t)master->config->umask,
-        .owner = master->owner,
-        .inherited = launch->fds,
-        .inherited_count = launch->fd_count,
-    };
-
-    if (count > BOARD_LISTENERS_MAX)
-        return config_fail(error, 1, "At most %d addresses can be bound",
-                           BOARD_LISTENERS_MAX);
-    for (uint32_t i = 0; i < count; i++) {
-        struct listener *listener = &master->listeners[i];
-        struct address address;
-        int err = launch->activated > 0
-                      ? activated_address(i, &address)
-                      : address_parse(bind->items[i], &address, error);
-
-        if (err < 0)
-            return err;
-        if (strcasecmp(master->config->protocol, "uwsgi") == 0)
-            address.uwsgi = true;
-        master->listener_count++;
-        err = listener_open(listener, &address, &options, error);
-        if (err < 0)
-            return err;
-        listener_describe(listener, &master->board->listener[i]);
-        if (listener->adopted > master->upgrade.shared)
-            master->upgrade.shared = listener->adopted;
-    }
-    master->board->listeners = master->listener_count;
-    return 0;
 }
 
 static void log_start(const struct master *master)
@@ -397,7 +349,7 @@ static int prepare(struct master *master, struct config_error *error)
     if (!master->checks_only)
         err = hooks_start(master, error);
     if (err == 0 && !master->checks_only)
-        err = listeners_open(master, error);
+        err = binds_open(master, error);
     if (err == 0)
         hooks_when_ready(master);
     if (err == 0)
@@ -415,6 +367,7 @@ static void release(struct master *master)
         upgrade_done(master);
     notify_done(&master->notify);
     placement_done(&master->placement);
+    rollout_done(master);
     free(master->slots);
     free(master->interps);
     live_free(master->live);

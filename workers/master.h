@@ -22,6 +22,7 @@
 #include "workers/pyhost.h"
 #include "workers/queues.h"
 #include "workers/reload.h"
+#include "workers/rollout.h"
 #include "workers/title.h"
 #include "workers/upgrade.h"
 
@@ -34,11 +35,12 @@ enum master_phase {
     MASTER_GONE,
 };
 
-/* A worker slot. EMPTY -> OPEN -> (RETIRING ->) EMPTY. */
+/* A worker slot. EMPTY -> OPEN, or STANDING_IN -> (RETIRING ->) EMPTY. */
 enum worker_slot_state {
     WORKER_SLOT_EMPTY,
-    WORKER_SLOT_OPEN,     /* has sockets, and should have a process */
-    WORKER_SLOT_RETIRING, /* its process finishes what it has */
+    WORKER_SLOT_OPEN,        /* has sockets, and should have a process */
+    WORKER_SLOT_STANDING_IN, /* its process has another slot's: rollout.h */
+    WORKER_SLOT_RETIRING,    /* its process finishes what it has */
 };
 
 struct worker_slot {
@@ -48,6 +50,10 @@ struct worker_slot {
     uint64_t retry_ns; /* not started again before */
     uint64_t kill_ns;  /* 0: not to be killed */
     uint32_t failures; /* quick deaths in a row */
+    uint32_t serial;   /* of the settings that the process has */
+    bool replaced;     /* the process drains, another one will follow */
+    bool stands_in;    /* or did so until it retired */
+    uint32_t stands_for;
     /* of the interpreters at home here */
     uint64_t interp_retry_ns;
     uint32_t interp_failures;
@@ -154,6 +160,7 @@ struct master {
     struct live *live;       /* what workers read after a reload */
     struct upgrade upgrade;
     struct queues queues;
+    struct rollout rollout;
     struct notify notify;
     struct reload reload; /* the last one, and what became of it */
     uint32_t generations; /* so far */

@@ -13,7 +13,8 @@
 
 static bool serves(const struct master *master, uint32_t slot)
 {
-    return master->slots[slot].state != WORKER_SLOT_EMPTY;
+    return master->slots[slot].state != WORKER_SLOT_EMPTY &&
+           !master->slots[slot].stands_in;
 }
 
 static void bind_one(const struct master *master, pid_t pid,

@@ -363,6 +363,10 @@ static json_t *listeners_json(const struct observer *observer)
         json_t *json = json_object();
         char url[300];
 
+        if (!listener_counts(listener)) {
+            json_decref(json);
+            continue;
+        }
         listener_url(listener, url, sizeof(url));
         json_object_set_new(json, "address", json_string(url));
         json_object_set_new(json, "type", json_string(family_name(listener)));

@@ -9,6 +9,7 @@
 #include "static_maps.h"
 #include "topology/bind.h"
 #include "worker.h"
+#include "worker_slot.h"
 
 #include <fcntl.h>
 #include <stdio.h>
@@ -276,12 +277,13 @@ static _Noreturn void worker_child(struct master *master, uint32_t slot,
         .live_serial = atomic_load(&master->live->serial),
         .graceful_timeout_ms = milliseconds(master->config->graceful_timeout),
     };
+    uint32_t sockets = worker_slot_sockets(master, slot);
     char role[32];
 
     signals_reset();
     close_masters_own(master);
-    listeners_take(master, slot, &spec);
-    place_worker(master, slot);
+    listeners_take(master, sockets, &spec);
+    place_worker(master, sockets);
     spawn_conn_config(&spec.conn, master->config);
     statics_set(&spec.conn, master->config);
     access_fill(&spec.access, master, slot);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "worker_slot.h"
 
+#include "binds.h"
 #include "core/log.h"
 #include "spawn.h"
 #include "stop.h"
@@ -39,19 +40,9 @@ static void count_update(struct master *master)
     atomic_store(&master->board->worker_count, count);
 }
 
-static int sockets_open(struct master *master, uint32_t slot)
-{
-    int err = 0;
-
-    for (uint32_t i = 0; i < master->listener_count && err == 0; i++)
-        err = listener_open_slot(&master->listeners[i], slot,
-                                 (int)master->config->backlog);
-    return err;
-}
-
 static void open_slot(struct master *master, uint32_t slot)
 {
-    int err = sockets_open(master, slot);
+    int err = binds_open_slot(master, slot);
 
     if (err < 0) {
         log_error("Can't open the sockets of worker %u: %s", slot,
@@ -82,6 +73,8 @@ static void start(struct master *master, uint32_t slot)
         return;
     }
     mine->pid = pid;
+    mine->serial = rollout_serial(master, worker_slot_sockets(master, slot));
+    mine->replaced = false;
     mine->verified = false;
     mine->kill_ns = 0;
     atomic_store(&worker->pid, pid);
@@ -102,6 +95,15 @@ static uint32_t count_retiring(const struct master *master)
     return count;
 }
 
+void worker_slot_drain(struct master *master, uint32_t slot)
+{
+    master->slots[slot].kill_ns =
+        master_deadline(master, master->config->graceful_timeout) + KILL_NS;
+    atomic_store(&board_worker(master->board, slot)->state,
+                 BOARD_WORKER_DRAINING);
+    command(master, slot, BOARD_COMMAND_DRAIN);
+}
+
 /* New connections stay away first, so that the queue it empties is the last. */
 static void retire(struct master *master, uint32_t slot)
 {
@@ -111,22 +113,47 @@ static void retire(struct master *master, uint32_t slot)
     for (uint32_t i = 0; i < master->listener_count && stay > 0; i++)
         listener_confine(&master->listeners[i], stay);
     master->slots[slot].state = WORKER_SLOT_RETIRING;
-    master->slots[slot].kill_ns =
-        master_deadline(master, master->config->graceful_timeout) + KILL_NS;
-    atomic_store(&board_worker(master->board, slot)->state,
-                 BOARD_WORKER_DRAINING);
-    command(master, slot, BOARD_COMMAND_DRAIN);
+    worker_slot_drain(master, slot);
+}
+
+void worker_slot_stand_in(struct master *master, uint32_t slot,
+                          uint32_t stands_for)
+{
+    master->slots[slot] = (struct worker_slot){
+        .state = WORKER_SLOT_STANDING_IN,
+        .stands_in = true,
+        .stands_for = stands_for,
+    };
+    count_update(master);
+    start(master, slot);
+}
+
+void worker_slot_retire_stand_in(struct master *master, uint32_t slot)
+{
+    must(master->slots[slot].state == WORKER_SLOT_STANDING_IN);
+    master->slots[slot].state = WORKER_SLOT_RETIRING;
+    if (master->slots[slot].pid != 0)
+        worker_slot_drain(master, slot);
+}
+
+uint32_t worker_slot_sockets(const struct master *master, uint32_t slot)
+{
+    const struct worker_slot *mine = &master->slots[slot];
+
+    return mine->stands_in ? mine->stands_for : slot;
 }
 
 static void close_slot(struct master *master, uint32_t slot)
 {
     /* Paused, or wanted again meanwhile, it keeps its sockets. */
     bool keep = master->paused || slot < slots_wanted(master);
+    bool stood_in = master->slots[slot].stands_in;
 
     for (uint32_t i = 0; i < master->listener_count && !keep; i++)
         listener_close_slot(&master->listeners[i], slot);
     master->slots[slot] = (struct worker_slot){.state = WORKER_SLOT_EMPTY};
-    placement_close(&master->placement, slot);
+    if (!stood_in)
+        placement_close(&master->placement, slot);
     atomic_store(&board_worker(master->board, slot)->state, BOARD_WORKER_EMPTY);
     count_update(master);
     if (count_retiring(master) == 0) {
@@ -154,12 +181,15 @@ static void settle_slot(struct master *master, uint32_t index)
     switch (slot->state) {
     case WORKER_SLOT_EMPTY:
         /* Sockets stay in slot order only if no retired one is left. */
-        if (index < slots_wanted(master) && count_retiring(master) == 0)
+        if (index < slots_wanted(master) && count_retiring(master) == 0 &&
+            !master->rollout.active)
             open_slot(master, index);
         break;
     case WORKER_SLOT_OPEN:
         if (index >= slots_wanted(master))
             retire(master, index);
+        break;
+    case WORKER_SLOT_STANDING_IN: /* rollout.c decides */
         break;
     case WORKER_SLOT_RETIRING:
         if (slot->pid == 0)
@@ -219,9 +249,15 @@ static void on_death(struct master *master, uint32_t index, pid_t pid,
     queues_look(master);
     atomic_store(&board_worker(master->board, index)->pid, 0);
     atomic_store(&board_worker(master->board, index)->state, BOARD_WORKER_DEAD);
-    if (master->phase != MASTER_SERVING || slot->state == WORKER_SLOT_RETIRING)
+    if (master->phase != MASTER_SERVING ||
+        slot->state == WORKER_SLOT_RETIRING || slot->replaced)
         return;
     log_death(index, pid, status);
+    if (slot->state == WORKER_SLOT_STANDING_IN) {
+        slot->state = WORKER_SLOT_RETIRING;
+        rollout_on_death(master, index);
+        return;
+    }
     slot->failures = quick ? slot->failures + 1 : 0;
     slot->retry_ns = master->now;
     if (slot->failures > 0)

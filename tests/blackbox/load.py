@@ -53,13 +53,16 @@ class Load:
         with self.server.connect() as connection:
             while not self.stopping.is_set():
                 response = connection.request(self.target, self.method)
-                with self.lock:
-                    self.statuses[response.status] += 1
-                    if self.check and response.status == 200 and (
-                            not self.check(response)):
-                        self.wrong.append(response)
+                self.note(response)
                 if response.closes:
                     return
+
+    def note(self, response):
+        with self.lock:
+            self.statuses[response.status] += 1
+            if self.check and response.status == 200 and (
+                    not self.check(response)):
+                self.wrong.append(response)
 
     def more(self, requests, seconds=60):
         """Waits until so many more requests were answered."""
@@ -71,3 +74,13 @@ class Load:
         assert not self.broken, self.broken[:5]
         assert not self.wrong, self.wrong[:5]
         assert set(self.statuses) == {200}, self.statuses
+
+
+class FreshLoad(Load):
+    """Each request on a connection of its own."""
+
+    def one_connection(self):
+        with self.server.connect() as connection:
+            self.note(connection.request(
+                self.target, self.method,
+                headers=[("Connection", "close")]))

@@ -9,7 +9,7 @@ import signal
 import pytest
 
 from client import wait_until
-from load import Load
+from load import FreshLoad, Load
 
 pytestmark = pytest.mark.gcorn
 
@@ -185,16 +185,7 @@ def test_a_lost_template_is_replaced(start, site, tmp_path):
 def test_term_resets_nobody_who_connects(start, site, tmp_path):
     """Each request on a connection of its own, also while it stops."""
     server = serve(start, tmp_path)
-
-    class Fresh(Load):
-        def one_connection(self):
-            with self.server.connect() as connection:
-                response = connection.request(
-                    self.target, headers=[("Connection", "close")])
-                with self.lock:
-                    self.statuses[response.status] += 1
-
-    with Fresh(server) as load:
+    with FreshLoad(server) as load:
         load.more(100)
         server.signal(signal.SIGTERM)
         assert server.wait() == 0

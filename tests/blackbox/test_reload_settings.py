@@ -109,10 +109,10 @@ def test_the_log_moves(serve, conf, tmp_path):
 
 def test_what_needs_a_new_master_is_said(serve, conf):
     server = serve("workers = 1\n")
-    conf("workers = 1\nio = 'epoll'\nbacklog = 7\nworker_connections = 99\n"
+    conf("workers = 1\nsyslog = True\npin = 'off'\nnuma = 'strict'\n"
          "bind = '127.0.0.1:1'\n")
     reload(server)
-    for name in "io", "backlog", "worker_connections":
+    for name in "syslog", "pin", "numa":
         assert "Setting %s has changed: that takes effect with USR2" % (
             name) in server.log()
     # The command line has the last word.

@@ -9,7 +9,7 @@ import socket
 import pytest
 
 from client import get, wait_until
-from load import Load
+from load import FreshLoad, Load
 from masters import alive, ended, pid_in, wait_gone, wait_pid
 from server import free_port
 
@@ -87,17 +87,9 @@ def test_ten_upgrades_lose_nothing(upgradable, tmp_path, kind):
 
 
 def test_each_request_on_a_connection_of_its_own(upgradable):
-    class Fresh(Load):
-        def one_connection(self):
-            with self.server.connect() as connection:
-                response = connection.request(
-                    self.target, headers=[("Connection", "close")])
-                with self.lock:
-                    self.statuses[response.status] += 1
-
     server = upgradable("-w", "2")
     master = server.pid
-    with Fresh(server, connections=4) as load:
+    with FreshLoad(server, connections=4) as load:
         for _ in range(3):
             new = new_master(server, master)
             load.more(20)
