@@ -6,6 +6,7 @@
 #include <libgen.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/auxv.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -232,10 +233,32 @@ static int no_program(const struct pyhost *host, struct config_error *error)
                        host->python, host->version, versions, host->version);
 }
 
+/*
+ * A link to gcorn in a virtual environment is about that environment, as the
+ * scripts are that pip installs there: venv/bin/gunicorn -> gcorn leaves units
+ * and entry points as they are. The kernel knows by which path we were run.
+ */
+static bool python_beside(char *out, size_t size)
+{
+    const char *path = (const char *)getauxval(AT_EXECFN);
+    const char *slash = path != NULL ? strrchr(path, '/') : NULL;
+    int len = slash != NULL ? (int)(slash - path) : 0;
+
+    if (slash == NULL)
+        return false;
+    snprintf(out, size, "%.*s/../pyvenv.cfg", len, path);
+    if (access(out, R_OK) < 0)
+        return false;
+    snprintf(out, size, "%.*s/python3", len, path);
+    return access(out, X_OK) == 0;
+}
+
 static void python_choose(const char *python, char *out, size_t size)
 {
     const char *venv = getenv("VIRTUAL_ENV");
 
+    if (python[0] == '\0' && python_beside(out, size))
+        return;
     snprintf(out, size, "%s", python[0] != '\0' ? python : "python3");
     if (python[0] != '\0' || venv == NULL || venv[0] == '\0')
         return;

@@ -18,7 +18,8 @@ struct pyhost {
 };
 
 /*
- * python: a path or name, or "" for $VIRTUAL_ENV/bin/python3, else python3.
+ * python: a path or name, or "": that of the virtual environment whose bin
+ * directory gcorn was called in, else $VIRTUAL_ENV/bin/python3, else python3.
  * Asks it who it is. Returns 0, or -EINVAL with a message that says what
  * there is and what to do.
  */

@@ -177,14 +177,18 @@ def test_upgrade_tells_who_is_the_main_process(told, notify, tmp_path):
         server.nothing_left()
 
 
-def activated(start, listening, *args, **env):
-    """As systemd does it: descriptors from 3 on, and LISTEN_PID."""
+def activated(start, listening, *args, program=None, cwd=None, **env):
+    """As systemd does it: descriptors from 3 on, and LISTEN_PID. program: the
+    words of ExecStart; without, gcorn serves probe:app."""
     fds = [sock.fileno() for sock in listening]
     script = "export LISTEN_PID=$$ LISTEN_FDS=%d; exec \"$@\"" % len(fds)
     moves = " ".join("%d<&%d" % (3 + i, fd) for i, fd in enumerate(fds))
-    return start("probe:app", "-w", "2", *args, bind="none", env=env,
-                 command=["bash", "-c", "exec %s; %s" % (moves, script), "x"]
-                 + COMMAND, pass_fds=fds, ready=None)
+    kind = dict(bind="none", env=env, pass_fds=fds, ready=None, cwd=cwd,
+                command=["bash", "-c", "exec %s; %s" % (moves, script), "x"]
+                + (program or COMMAND))
+    if program:
+        return start(None, *args, chdir=None, **kind)
+    return start("probe:app", "-w", "2", *args, **kind)
 
 
 def listening_at(family, address):
