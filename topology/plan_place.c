@@ -174,8 +174,8 @@ static void set_claimed_aside(struct plan_work *work)
         work->n_claimed++;
     }
     if (work->n_claimed > 0)
-        plan_warn(work->plan, "%u cores are claimed by another gcorn",
-                  work->n_claimed);
+        plan_warn(work->plan, "%u core%s claimed by another gcorn",
+                  work->n_claimed, work->n_claimed == 1 ? " is" : "s are");
 }
 
 /*
@@ -361,11 +361,12 @@ void plan_place(struct plan_work *work)
     for (uint32_t i = 0; i < plan->n_workers; i++)
         place_worker(work, &plan->places[i]);
     if (plan->n_remote > 0)
-        plan_warn(plan, "%u workers on remote memory", plan->n_remote);
+        plan_warn(plan, "%u worker%s on remote memory", plan->n_remote,
+                  plan->n_remote == 1 ? "" : "s");
     if (plan->n_reserved < reserved)
         plan_warn(plan, "%u of %u reserved cores given to workers",
                   reserved - plan->n_reserved, reserved);
     if (plan->n_floating > 0)
-        plan_warn(plan, "%u workers more than cores: not bound",
-                  plan->n_floating);
+        plan_warn(plan, "%u worker%s more than cores: not bound",
+                  plan->n_floating, plan->n_floating == 1 ? "" : "s");
 }

@@ -55,7 +55,7 @@ def checks(*args):
 def violations(value, schema, path="$"):
     """What is wrong with the value, for the part of JSON Schema we use."""
     kinds = {"object": dict, "array": list, "string": str, "boolean": bool,
-             "null": type(None), "integer": int}
+             "null": type(None), "integer": int, "number": float}
     allowed = schema.get("type", list(kinds))
     allowed = [allowed] if isinstance(allowed, str) else allowed
     if not any(type(value) is kinds[kind] for kind in allowed):
@@ -194,7 +194,7 @@ def test_devices_of_a_server(tmp_path):
         "nvme0n1"]
     assert disks["nvme3n1"]["raid"] == "md127"
     assert disks["nvme0n1"]["raid"] is None
-    assert disks["nvme0n1"]["pcie_mts"] == 16000
+    assert disks["nvme0n1"]["pcie_gts"] == 16
 
 
 def test_fixes_are_commands(tmp_path):
@@ -230,7 +230,7 @@ def test_a_guest_proves_nothing(tmp_path):
 def test_limits_of_all_ancestors_count(tmp_path):
     sysroot.build(tmp_path, quota="250000", memory_max=str(1 << 30))
     data = report("--sysroot", tmp_path)
-    assert data["limits"]["cpu_quota_milli"] == 2500
+    assert data["limits"]["cpu_quota"] == 2.5
     assert data["limits"]["cpu_quota_cgroup"] == "/web.slice"
     assert data["limits"]["memory_max_bytes"] == 1 << 30
     assert data["plan"]["workers"] == 2

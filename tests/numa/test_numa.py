@@ -72,7 +72,7 @@ def test_limits_of_a_parent_cgroup():
         "inside numa_place",
     ]
     seen, floating, small, placed = boot("2n8c", *commands)
-    assert seen["limits"]["cpu_quota_milli"] == 2500
+    assert seen["limits"]["cpu_quota"] == 2.5
     assert seen["limits"]["cpu_quota_cgroup"] == "/site"
     assert seen["limits"]["memory_max_bytes"] == 300 << 20
     assert seen["plan"]["workers"] == 2 and seen["plan"]["pin"] == "off"

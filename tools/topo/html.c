@@ -32,6 +32,7 @@ static const char head[] =
     "b{background:#e8ebef;color:#48545f}\n"
     "pre{background:#f5f6f8;border-radius:8px;padding:14px;overflow-x:auto;"
     "font-size:13px}li{margin:2px 0}\n"
+    "code{font-size:12.5px;color:#5b6876;white-space:pre-wrap}\n"
     "</style></head><body>\n";
 
 static void put_fact(FILE *out, const char *name, const char *value)
@@ -97,6 +98,11 @@ static void put_check(FILE *out, const struct check *check)
     markup_text(out, "%s", check->need);
     fputs("</td><td>", out);
     markup_text(out, "%s", check->found);
+    if (check->status != CHECK_PASS && check->remedy[0]) {
+        fputs("<br><code>", out);
+        markup_text(out, "%s", check->remedy);
+        fputs("</code>", out);
+    }
     fputs("</td></tr>\n", out);
 }
 

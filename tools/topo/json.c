@@ -6,6 +6,7 @@
 
 #include "tools/topo/json_out.h"
 #include "tools/topo/report.h"
+#include "topology/sysfile.h"
 
 static const char *text_or_null(const char *text)
 {
@@ -58,6 +59,22 @@ static void put_words(struct json *j, const char *key, const char *words)
         snprintf(word, sizeof(word), "%.*s", (int)n, words);
         json_text(j, NULL, word);
         words += n + (words[n] == ' ');
+    }
+    json_close(j, ']');
+}
+
+/* By the numbers of the domains below. */
+static void put_l3(struct json *j, const struct machine *m)
+{
+    json_open(j, "l3", '[');
+    for (uint32_t i = 0; i < m->n_llcs; i++) {
+        if (m->llcs[i].kind != MACHINE_LLC_L3)
+            continue;
+        json_open(j, NULL, '{');
+        json_number(j, "index", i);
+        json_number(j, "bytes", m->llcs[i].bytes);
+        put_cores_of(j, "cores", m, -1, (int32_t)i);
+        json_close(j, '}');
     }
     json_close(j, ']');
 }
@@ -140,17 +157,38 @@ static void put_cpu(struct json *j, const struct report *r)
     put_kinds(j, m);
     json_number(j, "l3_count", m->n_l3);
     json_number(j, "l3_bytes", m->l3_bytes);
+    put_l3(j, m);
     put_caches(j, m);
     json_close(j, '}');
 }
 
-static void put_node(struct json *j, const struct machine *m, uint32_t i)
+/* 0: not known. */
+static uint64_t free_bytes(const struct report *r, uint32_t os_index)
 {
+    char path[96], text[4096];
+    unsigned long long kib = 0;
+    const char *line;
+
+    snprintf(path, sizeof(path), "/sys/devices/system/node/node%u/meminfo",
+             os_index);
+    if (!r->root || !sysfile_text(r->root, path, text, sizeof(text)))
+        return 0;
+    line = strstr(text, "MemFree:");
+    if (!line || sscanf(line, "MemFree: %llu kB", &kib) != 1)
+        return 0;
+    return (uint64_t)kib * 1024;
+}
+
+static void put_node(struct json *j, const struct report *r, uint32_t i)
+{
+    const struct machine *m = r->machine;
     const struct machine_node *node = &m->nodes[i];
+    uint64_t free = free_bytes(r, node->os_index);
 
     json_open(j, NULL, '{');
     json_number(j, "os_index", node->os_index);
     json_signed(j, "bytes", (int64_t)node->bytes, node->bytes == 0);
+    json_signed(j, "free_bytes", (int64_t)free, free == 0);
     put_cores_of(j, "cores", m, (int32_t)i, -1);
     json_text(j, "special", text_or_null(node->special));
     json_bool(j, "allowed", node->allowed);
@@ -204,7 +242,7 @@ static void put_memory(struct json *j, const struct report *r)
                 m->meminfo_bytes == 0);
     json_open(j, "nodes", '[');
     for (uint32_t i = 0; i < m->n_nodes; i++)
-        put_node(j, m, i);
+        put_node(j, r, i);
     json_close(j, ']');
     put_distances(j, m);
     put_dimms(j, &r->dimms);
@@ -239,6 +277,36 @@ static void put_claims(struct json *j, const struct claim_view *claims)
     json_close(j, ']');
 }
 
+static void put_mems(struct json *j, const struct machine *m)
+{
+    struct cpus nodes = {0};
+    char list[CPUS_TEXT];
+
+    for (uint32_t i = 0; i < m->n_nodes; i++)
+        if (m->nodes[i].allowed)
+            cpus_add(&nodes, m->nodes[i].os_index);
+    cpus_format(&nodes, list, sizeof(list));
+    json_text(j, "mems_allowed", list);
+}
+
+/* Whose limit decided how many workers there are. */
+static const char *limiting_cgroup(const struct report *r)
+{
+    const struct cgroup_limits *l = &r->limits;
+
+    switch (r->plan->bound) {
+    case PLAN_BOUND_QUOTA:
+        return text_or_null(l->quota.path);
+    case PLAN_BOUND_MEMORY:
+        return text_or_null(l->memory_max.value ? l->memory_max.path
+                                                : l->memory_high.path);
+    case PLAN_BOUND_CPU:
+    case PLAN_BOUND_USER:
+        break;
+    }
+    return NULL;
+}
+
 static void put_limits(struct json *j, const struct report *r)
 {
     const struct cgroup_limits *l = &r->limits;
@@ -250,8 +318,8 @@ static void put_limits(struct json *j, const struct report *r)
     json_text(j, "cpus_allowed", list);
     cpus_format(&r->machine->affinity, list, sizeof(list));
     json_text(j, "affinity", list);
-    json_signed(j, "cpu_quota_milli", r->demand.quota_milli,
-                r->demand.quota_milli == 0);
+    put_mems(j, r->machine);
+    json_milli(j, "cpu_quota", r->demand.quota_milli);
     json_text(j, "cpu_quota_cgroup", text_or_null(l->quota.path));
     json_signed(j, "memory_max_bytes", (int64_t)l->memory_max.value,
                 l->memory_max.value == 0);
@@ -260,6 +328,7 @@ static void put_limits(struct json *j, const struct report *r)
                 l->memory_high.value == 0);
     json_signed(j, "pids_max", (int64_t)l->pids_max.value,
                 l->pids_max.value == 0);
+    json_text(j, "limiting_cgroup", limiting_cgroup(r));
     json_bool(j, "cpuset_exclusive", l->cpuset_exclusive);
     json_bool(j, "partial", l->partial);
     put_rlimit(j, "nofile", live, RLIMIT_NOFILE);
@@ -317,7 +386,8 @@ static void put_disks(struct json *j, const struct devices *d)
         json_signed(j, "bytes", (int64_t)disk->bytes, disk->bytes == 0);
         json_signed(j, "node", disk->node, disk->node < 0);
         json_bool(j, "nvme", disk->is_nvme);
-        json_signed(j, "pcie_mts", disk->pcie_mts, disk->pcie_mts <= 0);
+        json_milli(j, "pcie_gts",
+                   disk->pcie_mts > 0 ? (uint64_t)disk->pcie_mts : 0);
         json_signed(j, "pcie_width", disk->pcie_width, disk->pcie_width <= 0);
         json_bool(j, "boot", disk->is_boot);
         json_text(j, "raid", text_or_null(disk->raid));

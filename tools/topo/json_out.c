@@ -92,6 +92,16 @@ void json_signed(struct json *json, const char *key, int64_t number,
         fprintf(json->out, "%" PRId64, number);
 }
 
+void json_milli(struct json *json, const char *key, uint64_t milli)
+{
+    begin(json, key);
+    if (milli == 0)
+        fputs("null", json->out);
+    else
+        fprintf(json->out, "%" PRIu64 ".%03" PRIu64, milli / 1000,
+                milli % 1000);
+}
+
 void json_bool(struct json *json, const char *key, bool value)
 {
     begin(json, key);

@@ -26,6 +26,8 @@ void json_text(struct json *json, const char *key, const char *text);
 void json_number(struct json *json, const char *key, uint64_t number);
 void json_signed(struct json *json, const char *key, int64_t number,
                  bool is_null);
+/* In thousandths: 2500 is 2.500; 0 is null. */
+void json_milli(struct json *json, const char *key, uint64_t milli);
 void json_bool(struct json *json, const char *key, bool value);
 /* 1, 0, or null for anything negative. */
 void json_maybe(struct json *json, const char *key, int value);

@@ -76,6 +76,7 @@ static void draw_box(struct pen *pen, struct box box, int start, int label)
 {
     const struct machine *m = pen->report->machine;
     int need = (int)box.cores * (label + 1) + 1;
+    int32_t kind = -1;
     bool first = true;
 
     if (pen->column > start && pen->column + need > pen->width) {
@@ -95,6 +96,10 @@ static void draw_box(struct pen *pen, struct box box, int start, int label)
         } else if (!first) {
             pen_draw(pen, INK_PLAIN, " ");
         }
+        /* Faster and slower cores of one cache. */
+        if (!first && m->cores[i].efficiency != kind)
+            pen_draw(pen, INK_PLAIN, "| ");
+        kind = m->cores[i].efficiency;
         first = false;
         core_label(pen->report, i, text, sizeof(text), &ink);
         pen_draw(pen, ink, "%-*s", label, text);
@@ -164,7 +169,7 @@ void report_map(struct pen *pen)
     pen_draw(pen, INK_BOLD, "Topology");
     pen_draw(pen, INK_DIM,
              " one group is one cache:  wN worker  wN! remote memory");
-    if (pen->width < 95) {
+    if (pen->width < (pen->report->claims.n > 0 ? 117 : 95)) {
         pen_line(pen);
         pen_pad(pen, PEN_INDENT + 23);
     }

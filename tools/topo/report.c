@@ -140,6 +140,8 @@ const char *report_size(uint64_t bytes, char *text, size_t size)
         snprintf(text, size, "%.1f TiB", (double)bytes / gib / 1024);
     else if (bytes >= UINT64_C(1) << 30)
         snprintf(text, size, "%.1f GiB", (double)bytes / gib);
+    else if (bytes < UINT64_C(100) << 20 && bytes % (UINT64_C(1) << 20))
+        snprintf(text, size, "%.1f MiB", (double)bytes / mib);
     else
         snprintf(text, size, "%.0f MiB", (double)bytes / mib);
     return text;

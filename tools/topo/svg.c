@@ -93,6 +93,23 @@ static void draw_hover(struct canvas *c, uint32_t core, enum core_use use,
     fputs("</title>", c->out);
 }
 
+/* One of the slower kinds of a machine that has several. */
+static bool is_slow(const struct machine *m, uint32_t core)
+{
+    for (uint32_t i = 0; i < m->n_cores; i++)
+        if (m->cores[i].efficiency > m->cores[core].efficiency)
+            return true;
+    return false;
+}
+
+static bool any_slow(const struct machine *m)
+{
+    for (uint32_t i = 0; i < m->n_cores; i++)
+        if (is_slow(m, i))
+            return true;
+    return false;
+}
+
 static void draw_tile(struct canvas *c, uint32_t core, int x, int y)
 {
     int32_t worker;
@@ -102,8 +119,9 @@ static void draw_tile(struct canvas *c, uint32_t core, int x, int y)
         return;
     fprintf(c->out,
             "<g><rect x=\"%d\" y=\"%d\" width=\"%d\" height=\"%d\" rx=\"4\" "
-            "fill=\"%s\"/>",
-            x, y, TILE_W, TILE_H, fills[use]);
+            "fill=\"%s\"%s/>",
+            x, y, TILE_W, TILE_H, fills[use],
+            is_slow(c->report->machine, core) ? " class=\"slow\"" : "");
     fprintf(c->out, "<text x=\"%d\" y=\"%d\" class=\"tile\">", x + TILE_W / 2,
             y + TILE_H / 2 + 4);
     if (worker >= 0)
@@ -255,7 +273,7 @@ static void draw_share(struct canvas *c, const struct machine_node *node, int y)
 {
     uint64_t planned = planned_on(c->report, node->os_index);
     const int width = LABEL - 2 * PAD;
-    char a[32], b[32];
+    char a[32], b[32], text[48];
     int used;
 
     if (!c->out || node->bytes == 0)
@@ -269,9 +287,12 @@ static void draw_share(struct canvas *c, const struct machine_node *node, int y)
             "rx=\"4\" fill=\"%s\"/><title>",
             MARGIN, y, width, fills[CORE_IDLE], MARGIN, y, used > 4 ? used : 4,
             fills[planned > node->bytes ? CORE_REMOTE : CORE_WORKER]);
-    markup_text(c->out, "%s planned of %s", report_size(planned, a, sizeof(a)),
+    report_size(planned, a, sizeof(a));
+    markup_text(c->out, "%s planned of %s", a,
                 report_size(node->bytes, b, sizeof(b)));
     fputs("</title></g>\n", c->out);
+    snprintf(text, sizeof(text), "%s planned", a);
+    text_at(c, MARGIN, y + 22, "faint", text);
 }
 
 static void draw_label(struct canvas *c, const struct machine_node *node, int y)
@@ -309,7 +330,7 @@ static void draw_row(struct canvas *c, const struct machine_node *node,
     boxes = draw_boxes(c, place, top);
     if (node)
         chips = draw_devices(c, (int32_t)node->os_index, top);
-    c->y += highest(boxes, chips, 58) + ROW_GAP;
+    c->y += highest(boxes, chips, 68) + ROW_GAP;
     if (c->out)
         fprintf(c->out,
                 "<line x1=\"%d\" y1=\"%d\" x2=\"%d\" y2=\"%d\" "
@@ -340,6 +361,13 @@ static void draw_legend(struct canvas *c)
         text_at(c, x + 20, 76, "small", items[i].word);
         x += 40 + 7 * (int)strlen(items[i].word);
     }
+    if (!c->out || !any_slow(c->report->machine))
+        return;
+    fprintf(c->out,
+            "<rect x=\"%d\" y=\"64\" width=\"14\" height=\"14\" rx=\"3\" "
+            "fill=\"none\" class=\"slow\"/>",
+            x);
+    text_at(c, x + 20, 76, "small", "slower core");
 }
 
 static void draw_head(struct canvas *c)
@@ -352,9 +380,10 @@ static void draw_head(struct canvas *c)
              cpus_count(&r->machine->online));
     text_at(c, MARGIN, 30, "title", text);
     snprintf(text, sizeof(text),
-             "%u workers (bound by %s), %u cores reserved, pin: %s",
-             r->plan->n_workers, plan_bound_name(r->plan->bound),
-             r->plan->n_reserved, plan_pin_name(r->plan->pin));
+             "%u worker%s (bound by %s), %u core%s reserved, pin: %s",
+             r->plan->n_workers, r->plan->n_workers == 1 ? "" : "s",
+             plan_bound_name(r->plan->bound), r->plan->n_reserved,
+             r->plan->n_reserved == 1 ? "" : "s", plan_pin_name(r->plan->pin));
     text_at(c, MARGIN, 50, "small", text);
     draw_legend(c);
 }
@@ -394,6 +423,7 @@ void report_svg(const struct report *report, FILE *out)
           ".small{font-size:12px;fill:#465364}"
           ".faint{font-size:12px;fill:#7c8896}"
           ".tile{font-size:11px;fill:#14202b;text-anchor:middle}"
+          ".slow{stroke:#465364;stroke-dasharray:3 2}"
           ".box{fill:#f7f8fa;stroke:#c3cad4}"
           ".chip{fill:#e3ecfa;stroke:#9db7e0}"
           ".rule{stroke:#e3e6ea}</style>\n",

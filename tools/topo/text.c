@@ -2,6 +2,7 @@
 #include <inttypes.h>
 #include <stdarg.h>
 #include <string.h>
+#include <sys/resource.h>
 
 #include "tools/topo/pen.h"
 
@@ -63,18 +64,50 @@ static void draw_cpu(struct pen *pen)
                     m->n_kinds);
 }
 
+/* "16 x 16 MiB L3 (3 cores each)", as far as they are alike. */
+static void describe_l3(const struct machine *m, char *text, size_t size)
+{
+    const uint64_t bytes = m->l3_bytes / m->n_l3;
+    uint32_t each = m->n_cores / m->n_l3;
+    char one[32];
+
+    for (uint32_t i = 0; i < m->n_llcs; i++) {
+        uint32_t cores = 0;
+
+        for (uint32_t k = 0; k < m->n_cores; k++)
+            cores += m->cores[k].llc == (int32_t)i;
+        if (m->llcs[i].bytes != bytes)
+            each = 0;
+        if (m->llcs[i].bytes != bytes || m->n_llcs != m->n_l3) {
+            snprintf(text, size, "%u x L3", m->n_l3);
+            return;
+        }
+        if (cores != each)
+            each = 0;
+    }
+    report_size(bytes, one, sizeof(one));
+    if (each > 0)
+        snprintf(text, size, "%u x %s L3 (%u core%s each)", m->n_l3, one, each,
+                 each == 1 ? "" : "s");
+    else
+        snprintf(text, size, "%u x %s L3", m->n_l3, one);
+}
+
 static void draw_cache(struct pen *pen)
 {
     const struct machine *m = pen->report->machine;
-    char total[32];
+    char total[32], parts[96];
 
     if (m->n_l3 == 0)
         pen_section(pen, "Cache", "no L3; %u domains by %s", m->n_llcs,
                     m->llcs[0].kind == MACHINE_LLC_L2 ? "L2" : "memory");
-    else
-        pen_section(pen, "Cache", "%u x L3 = %s%s", m->n_l3,
-                    report_size(m->l3_bytes, total, sizeof(total)),
-                    report_is_guest(pen->report) ? " as presented" : "");
+    if (m->n_l3 == 0)
+        return;
+    describe_l3(m, parts, sizeof(parts));
+    report_size(m->l3_bytes, total, sizeof(total));
+    pen_section(pen, "Cache", "%s%s%s%s", m->n_l3 == 1 ? "" : parts,
+                m->n_l3 == 1 ? "L3 " : " = ", total,
+                report_is_guest(pen->report) ? " as presented" : "");
 }
 
 static void draw_memory(struct pen *pen)
@@ -134,6 +167,17 @@ static void draw_limit(struct pen *pen, const char *name,
         draw_item(pen, "%s none", name);
 }
 
+/* Of the shell that started us: a service has its own. */
+static void draw_files(struct pen *pen)
+{
+    struct rlimit limit;
+
+    if (pen->report->machine->is_this_system &&
+        getrlimit(RLIMIT_NOFILE, &limit) == 0 &&
+        limit.rlim_cur != RLIM_INFINITY)
+        draw_item(pen, "nofile %" PRIu64, (uint64_t)limit.rlim_cur);
+}
+
 static void draw_limits(struct pen *pen)
 {
     const struct report *r = pen->report;
@@ -160,6 +204,7 @@ static void draw_limits(struct pen *pen)
         report_size(r->limits.memory_high.value, value, sizeof(value));
         draw_limit(pen, "memory.high", &r->limits.memory_high, value);
     }
+    draw_files(pen);
     pen_line(pen);
     if (r->limits.partial)
         pen_section(pen, "", "cgroups above the container cannot be seen");
@@ -285,6 +330,16 @@ static void draw_check(struct pen *pen, const struct check *check)
     pen_line(pen);
 }
 
+static void draw_remedy(struct pen *pen, const struct check *check)
+{
+    if (check->status == CHECK_PASS || !check->remedy[0])
+        return;
+    pen_pad(pen, PEN_INDENT);
+    pen_draw(pen, INK_DIM, "%.*s", (int)strcspn(check->remedy, "\n"),
+             check->remedy);
+    pen_line(pen);
+}
+
 static void draw_tier(struct pen *pen)
 {
     const struct checks *checks = &pen->report->checks;
@@ -313,10 +368,12 @@ static void draw_kernel(struct pen *pen)
 
         if (strcmp(check->group, "kernel") != 0)
             continue;
-        if (check->status == CHECK_PASS && !pen->report->options->all)
+        if (check->status == CHECK_PASS && !pen->report->options->all) {
             well++;
-        else
-            draw_check(pen, check);
+            continue;
+        }
+        draw_check(pen, check);
+        draw_remedy(pen, check);
     }
     if (well) {
         pen_draw(pen, INK_GREEN, "  ok  ");
