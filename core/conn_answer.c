@@ -407,12 +407,15 @@ void conn_overdue(struct conn_set *set, struct conn *c)
     uint32_t dropped;
 
     stats_add(&set->stats->overdue, 1);
-    if (!exchange_take_back(set->table, c->x))
+    if (!exchange_take_back(set->table, c->x)) {
         blame(set, c);
-    else if (log_allow(&set->overdue_limit, &dropped))
-        log_error("A request waited too long for an interpreter: answered "
-                  "504 (%u warnings dropped)",
-                  dropped);
+    } else {
+        conn_stream_untaken(set);
+        if (log_allow(&set->overdue_limit, &dropped))
+            log_error("A request waited too long for an interpreter: answered "
+                      "504 (%u warnings dropped)",
+                      dropped);
+    }
     if (job->begun || job->sent_bytes > 0) {
         conn_close(set, c);
         return;

@@ -109,6 +109,10 @@ void conn_socket_timeout(struct conn_set *set, struct conn *c);
 /* True when the end of a wait was dealt with: an event loop may take longer. */
 bool conn_stream_timeout(struct conn_set *set, struct conn *c);
 
+/* Nobody took a request for as long as it may take: an event loop at home that
+ * has not come round since is stuck, too. */
+void conn_stream_untaken(struct conn_set *set);
+
 /* conn_output.c: sends what the interpreter published, and after the last of
  * it ends the exchange. */
 void conn_respond(struct conn_set *set, struct conn *c);

@@ -8,6 +8,9 @@
  * stays in the stash, and nothing more is received meanwhile.
  */
 
+/* A loop is rung a little later than the request is ready. */
+#define LATE_ERROR_NS (100 * NS_PER_MS)
+
 static struct exchange_stream *stream_of(struct conn_set *set,
                                          const struct conn *c)
 {
@@ -222,6 +225,44 @@ static struct board_interp *loop_of(struct conn_set *set,
     return atomic_load(&interp->by_doorbell) ? interp : NULL;
 }
 
+/* A loop that beats by itself is stuck when it has not for so long. */
+static bool has_beaten(struct conn_set *set, struct conn *c,
+                       struct board_interp *interp)
+{
+    uint64_t limit = (uint64_t)set->config->request_timeout_ms * NS_PER_MS;
+    uint64_t beat = atomic_load(&interp->beat_ns);
+    uint64_t quiet = set->now_ns - min_u64(beat, set->now_ns);
+
+    if (quiet >= limit)
+        return false;
+    conn_deadline(set, c, (uint32_t)((limit - quiet) / NS_PER_MS) + 1);
+    return true;
+}
+
+void conn_stream_untaken(struct conn_set *set)
+{
+    const struct board *board = set->table->board;
+    uint64_t limit = (uint64_t)set->config->request_timeout_ms * NS_PER_MS;
+    uint32_t first = set->table->arena.worker * BOARD_INTERPS_PER_WORKER;
+    uint32_t i;
+
+    for (i = first; i < first + BOARD_INTERPS_PER_WORKER; i++) {
+        struct board_interp *interp = board_interp(board, i);
+        uint64_t late = board_loop_late_ns(interp, set->now_ns);
+        uint64_t none = 0;
+
+        if (!atomic_load(&interp->by_doorbell) ||
+            !board_interp_serves(atomic_load(&interp->state)) ||
+            late + LATE_ERROR_NS < limit ||
+            !atomic_compare_exchange_strong(&interp->stuck_ns, &none,
+                                            set->now_ns))
+            continue;
+        log_critical("WORKER TIMEOUT (pid:%d): it takes no requests",
+                     (int)atomic_load(&interp->pid));
+        board_wake_master(board);
+    }
+}
+
 /*
  * With an event loop a request may take any time; what may not is one turn of
  * the loop. So it is rung, and has turned when we look again.
@@ -242,6 +283,8 @@ bool conn_stream_timeout(struct conn_set *set, struct conn *c)
     }
     if (!interp)
         return false;
+    if (atomic_load(&interp->beats))
+        return has_beaten(set, c, interp);
     if (job->probe_ns != 0 && atomic_load(&interp->beat_ns) < job->probe_ns)
         return false;
     job->probe_ns = set->now_ns;

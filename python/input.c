@@ -229,6 +229,17 @@ static PyObject *input_close(PyObject *self, PyObject *args)
     Py_RETURN_NONE;
 }
 
+/* What libraries look for that take the connection over. */
+static PyObject *input_socket(PyObject *self, void *unused)
+{
+    (void)self;
+    (void)unused;
+    PyErr_SetString(PyExc_AttributeError,
+                    "a WSGI application gets no socket from gcorn: serve "
+                    "WebSockets from an ASGI application, with -k asgi");
+    return NULL;
+}
+
 static void input_dealloc(PyObject *object)
 {
     PyTypeObject *type = Py_TYPE(object);
@@ -249,9 +260,15 @@ int input_kit_init(struct input_kit *kit, const struct waits *waits)
         {"close", input_close, METH_NOARGS, NULL},
         {NULL, NULL, 0, NULL},
     };
+    static PyGetSetDef attributes[] = {
+        {"rfile", input_socket, NULL, NULL, NULL},
+        {"raw", input_socket, NULL, NULL, NULL},
+        {NULL, NULL, NULL, NULL, NULL},
+    };
     PyType_Slot slots[] = {
         {Py_tp_dealloc, (void *)input_dealloc},
         {Py_tp_methods, methods},
+        {Py_tp_getset, attributes},
         {Py_tp_iter, (void *)PyObject_SelfIter},
         {Py_tp_iternext, (void *)input_next},
         {0, NULL},

@@ -44,6 +44,20 @@ int rule_threads(const char *text, struct config_error *error)
     return at_most(text, "threads", BOARD_THREADS_MAX, error);
 }
 
+/* Classes that hand the connection's socket to the application. */
+static bool wants_socket(const char *text)
+{
+    static const char *const names[] = {
+        "geventwebsocket.gunicorn.workers.GeventWebSocketWorker",
+        "flask_sockets.worker",
+    };
+
+    for (size_t i = 0; i < ARRAY_SIZE(names); i++)
+        if (strcmp(text, names[i]) == 0)
+            return true;
+    return false;
+}
+
 int rule_worker_class(const char *text, struct config_error *error)
 {
     static const char *const names[] = {
@@ -61,6 +75,13 @@ int rule_worker_class(const char *text, struct config_error *error)
     for (size_t i = 0; i < ARRAY_SIZE(names); i++)
         if (strcmp(text, names[i]) == 0)
             return 0;
+    if (wants_socket(text))
+        return config_fail(
+            error, 1,
+            "class uri '%s' cannot be used: a WSGI application gets no socket "
+            "from gcorn. Use -k gevent for what are no WebSockets, and for "
+            "these an ASGI application with -k asgi",
+            text);
     return config_fail(error, 1,
                        "class uri '%s' invalid or not found: this gcorn has "
                        "sync, gthread, gevent, eventlet and asgi (also by the "

@@ -70,6 +70,14 @@ def block(environ, start, query):
     return probe.as_json(start, os.getpid())
 
 
+def background_block(environ, start, query):
+    def work():
+        probe.trace("background")
+        PACKAGE.original(float(query["s"]))
+    PACKAGE.spawn(work)
+    return probe.as_json(start, os.getpid())
+
+
 def both_ways(environ, start, query):
     """Sends each piece of the body back before it reads the next."""
     start("200 OK", list(probe.TEXT))
@@ -125,6 +133,7 @@ def socket_of(environ, start, query):
 
 probe.ROUTES.update({
     "/who": who, "/local": local, "/most": count, "/block": block,
+    "/background-block": background_block,
     "/both-ways": both_ways, "/elsewhere": elsewhere,
     "/left-behind": left_behind, "/impatient": impatient,
     "/unwind": unwind, "/socket": socket_of,

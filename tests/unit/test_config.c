@@ -192,6 +192,43 @@ static void sync_with_threads_is_gthread(void **state)
     unload(&load);
 }
 
+static void classes_have_other_names(void **state)
+{
+    static const char *const names[][2] = {
+        {"gevent", "gevent"},
+        {"gevent_wsgi", "gevent"},
+        {"gevent_pywsgi", "gevent"},
+        {"egg:gunicorn#gevent", "gevent"},
+        {"gunicorn.workers.ggevent.GeventWorker", "gevent"},
+        {"gunicorn.workers.ggevent.GeventPyWSGIWorker", "gevent"},
+        {"eventlet", "eventlet"},
+        {"gunicorn.workers.geventlet.EventletWorker", "eventlet"},
+        {"gunicorn.workers.gthread.ThreadWorker", "gthread"},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
+        struct load load = {.input = {.argc = 0}};
+
+        LOAD(&load, "-k", names[i][0], "app");
+        assert_int_equal(load.result, 0);
+        assert_string_equal(load.config.worker_class, names[i][1]);
+        unload(&load);
+    }
+}
+
+static void a_class_with_sockets_is_refused(void **state)
+{
+    struct load load = {.input = {.argc = 0}};
+    char name[] = "geventwebsocket.gunicorn.workers.GeventWebSocketWorker";
+
+    (void)state;
+    LOAD(&load, "-k", name, "app");
+    assert_int_equal(load.result, -EINVAL);
+    assert_non_null(strstr(load.error.text, "-k asgi"));
+    unload(&load);
+}
+
 static void stronger_sources_win(void **state)
 {
     struct load load = {
@@ -434,6 +471,8 @@ int main(void)
         cmocka_unit_test(modes_need_no_value),
         cmocka_unit_test(trusted_proxies),
         cmocka_unit_test(sync_with_threads_is_gthread),
+        cmocka_unit_test(classes_have_other_names),
+        cmocka_unit_test(a_class_with_sockets_is_refused),
         cmocka_unit_test(stronger_sources_win),
         cmocka_unit_test(lists_replace_those_of_weaker_sources),
         cmocka_unit_test(a_weaker_source_comes_too_late),
