@@ -5,8 +5,6 @@ Compiled into the host (see embed.py). `engine` is the C side: begin(loop,
 state) starts serving, end() stops it; both are called in the loop.
 """
 import asyncio
-import inspect
-import sys
 
 BOOT_ERROR = 3  # as in loader.py
 
@@ -24,20 +22,6 @@ def make_loop(kind):
     return asyncio.new_event_loop(), ""
 
 
-def kind_of(application):
-    """asgi, asgi2 or wsgi, by what it takes; "" when that cannot be told."""
-    call = application
-    if not inspect.isfunction(call) and not inspect.ismethod(call):
-        if inspect.isclass(call):
-            return "asgi2" if hasattr(call, "__call__") and \
-                inspect.iscoroutinefunction(call.__call__) else ""
-        call = getattr(type(application), "__call__", None)
-    if inspect.iscoroutinefunction(call) or \
-            inspect.iscoroutinefunction(application):
-        return "asgi"
-    return ""
-
-
 class Lifespan:
     """The conversation about starting and stopping (ASGI lifespan 2.0)."""
 
@@ -50,6 +34,7 @@ class Lifespan:
         self.started = loop.create_future()
         self.stopped = loop.create_future()
         self.unsupported = False
+        self.failed = False  # it said so itself
         self.task = None
 
     async def receive(self):
@@ -60,11 +45,13 @@ class Lifespan:
         if kind == "lifespan.startup.complete":
             self.settle(self.started, "")
         elif kind == "lifespan.startup.failed":
+            self.failed = True
             self.settle(self.started, message.get("message", "")
                         or "no reason was given")
         elif kind == "lifespan.shutdown.complete":
             self.settle(self.stopped, "")
         elif kind == "lifespan.shutdown.failed":
+            self.failed = True
             self.settle(self.stopped, message.get("message", "")
                         or "no reason was given")
         else:
@@ -97,7 +84,7 @@ class Lifespan:
             self.unsupported = True
             self.started.set_result(
                 "the application has no lifespan" if self.mode == "on" else "")
-        elif failure is not None:
+        elif failure is not None and not self.failed:
             self.log("error", "Exception in the lifespan of the application",
                      failure)
         self.settle(self.stopped, "")
@@ -106,29 +93,79 @@ class Lifespan:
         """Whether to serve."""
         self.inbox.put_nowait({"type": "lifespan.startup"})
         self.task = asyncio.ensure_future(self.run())
-        text = await self.started
-        if text:
-            self.log("error", "Application startup failed: %s" % text, None)
-            return False
-        return True
+        return self.is_well("startup", await self.started)
 
     async def shutdown(self):
         if self.unsupported or self.task is None or self.task.done():
             return
         self.inbox.put_nowait({"type": "lifespan.shutdown"})
-        text = await self.stopped
-        if text:
-            self.log("error", "Application shutdown failed: %s" % text, None)
+        self.is_well("shutdown", await self.stopped)
+
+    def is_well(self, what, text):
+        """A reason is often a traceback."""
+        first, *more = text.splitlines() or [""]
+        if first:
+            self.log("error", "Application %s failed: %s" % (what, first),
+                     None)
+        for line in more:
+            self.log("error", line, None)
+        return not first
 
 
-async def serve(loop, application, engine, mode, grace):
+async def ask(application, path, state):
+    """What a client's GET would get: its status, or None."""
+    import urllib.parse  # only here: few want to pay for it
+    path, _, query = path.partition("?")
+    scope = {
+        "type": "http", "asgi": {"version": "3.0", "spec_version": "2.4"},
+        "http_version": "1.1", "method": "GET", "scheme": "http",
+        "path": urllib.parse.unquote(path), "raw_path": path.encode(),
+        "query_string": query.encode(), "root_path": "", "extensions": {},
+        "headers": [(b"host", b"localhost"),
+                    (b"user-agent", b"gcorn-warm-up")],
+        "client": ("127.0.0.1", 0), "server": ("localhost", 80)}
+    if state is not None:
+        scope["state"] = dict(state)
+    messages = [{"type": "http.request", "body": b"", "more_body": False}]
+    statuses = []
+
+    async def receive():
+        if messages:
+            return messages.pop()
+        return await asyncio.get_running_loop().create_future()
+
+    async def send(message):
+        if message["type"] == "http.response.start":
+            statuses.append(message["status"])
+
+    await application(scope, receive, send)
+    return statuses[0] if statuses else None
+
+
+async def warm_up(application, path, state, log):
+    """Whether to serve."""
+    try:
+        status = await ask(application, path, state)
+    except BaseException as error:
+        log("error", "Warm-up: GET %s failed" % path, error)
+        return False
+    if status is None or status >= 500:
+        log("error", "Warm-up: GET %s was answered %s" % (
+            path, status or "without a response"), None)
+        return False
+    return True
+
+
+async def serve(loop, application, engine, mode, grace, warm_up_path):
     lifespan = Lifespan(loop, application, mode, engine.log)
     if mode != "off" and not await lifespan.startup():
         return BOOT_ERROR
+    state = None if mode == "off" or lifespan.unsupported else lifespan.state
+    if warm_up_path and not await warm_up(application, warm_up_path, state,
+                                          engine.log):
+        return BOOT_ERROR
     draining, idle = loop.create_future(), loop.create_future()
-    engine.begin(loop, draining, idle,
-                 None if mode == "off" or lifespan.unsupported
-                 else lifespan.state)
+    engine.begin(loop, draining, idle, state)
     await draining
     if not idle.done():
         await asyncio.wait([idle], timeout=grace)
@@ -149,12 +186,23 @@ async def cancel_all(loop, *spared):
         await asyncio.wait(tasks, timeout=1)
 
 
-def run(loop, application, engine, mode, grace):
+def run_through(loop, task):
+    """--timeout-soft may come when what held up the loop is over just then,
+    and then it is nobody's."""
+    while True:
+        try:
+            return loop.run_until_complete(task)
+        except TimeoutError:
+            if task.done():
+                raise
+
+
+def run(loop, application, engine, *how):
     """Returns the exit code."""
     asyncio.set_event_loop(loop)
     try:
-        code = loop.run_until_complete(
-            serve(loop, application, engine, mode, grace))
+        code = run_through(loop, loop.create_task(
+            serve(loop, application, engine, *how)))
         loop.run_until_complete(cancel_all(loop))
         loop.run_until_complete(loop.shutdown_asyncgens())
         return code

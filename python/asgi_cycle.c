@@ -37,6 +37,26 @@ void asgi_cycle_dirty(struct cycle *cycle)
     asgi_check_soon(asgi);
 }
 
+/* Nobody waits for the response: the application learns it from receive() and
+ * send(), and gets so long to come to an end. */
+static void cancel_later(struct cycle *cycle)
+{
+    const struct asgi *asgi = cycle->asgi;
+    owned PyObject *cancel = NULL;
+    owned PyObject *handle = NULL;
+
+    if (!cycle->task || asgi->patience_s < 0)
+        return;
+    cancel = PyObject_GetAttrString(cycle->task, "cancel");
+    if (cancel)
+        handle = asgi->patience_s > 0
+                     ? PyObject_CallFunction(asgi->call_later, "dO",
+                                             asgi->patience_s, cancel)
+                     : PyObject_CallNoArgs(cancel);
+    if (!handle)
+        PyErr_WriteUnraisable(cycle->task);
+}
+
 void asgi_cycle_changed(void *context, uint32_t worker, uint32_t slot)
 {
     struct asgi *asgi = context;
@@ -46,6 +66,8 @@ void asgi_cycle_changed(void *context, uint32_t worker, uint32_t slot)
         return;
     Py_INCREF((PyObject *)cycle);
     if (exchange_is_cancelled(&cycle->writer)) {
+        if (!cycle->gone)
+            cancel_later(cycle);
         cycle->gone = true;
         asgi_rest_drop(cycle);
     } else if (!asgi_rest_is_empty(cycle)) {
@@ -118,17 +140,25 @@ static void title_of(const struct cycle *cycle, char title[256])
  * client, who has gone. */
 static void log_exception(struct cycle *cycle)
 {
+    const struct asgi *asgi = cycle->asgi;
     char title[256];
 
     if (PyErr_ExceptionMatches(PyExc_SystemExit) ||
         PyErr_ExceptionMatches(PyExc_KeyboardInterrupt))
-        signals_drain(cycle->asgi->self);
-    if (cycle->gone && PyErr_ExceptionMatches(PyExc_OSError)) {
+        signals_drain(asgi->self);
+    title_of(cycle, title);
+    if (cycle->gone && (PyErr_ExceptionMatches(PyExc_OSError) ||
+                        PyErr_ExceptionMatches(asgi->cancelled))) {
         PyErr_Clear();
         return;
     }
-    title_of(cycle, title);
-    loader_log_exception(&cycle->asgi->host->loader, title);
+    if (PyErr_ExceptionMatches(asgi->cancelled)) {
+        PyErr_Clear();
+        log_warning("%s: it was cancelled%s", title,
+                    asgi->draining ? ", the graceful timeout is over" : "");
+        return;
+    }
+    loader_log_exception(&asgi->host->loader, title);
 }
 
 static void finish_stopping(struct asgi *asgi)
@@ -147,6 +177,7 @@ static void over(struct cycle *cycle)
     struct asgi *asgi = cycle->asgi;
 
     Py_CLEAR(cycle->coroutine);
+    Py_CLEAR(cycle->task);
     if (!cycle->begun)
         return;
     cycle->begun = false;
@@ -362,8 +393,11 @@ int asgi_cycle_start(struct asgi *asgi, const struct exchange_writer *writer)
         return -1;
     }
     task = make_task(asgi, mine);
-    if (task)
-        return 0;
-    end(cycle);
-    return -1;
+    if (!task) {
+        end(cycle);
+        return -1;
+    }
+    if (cycle->begun) /* it may be over already */
+        cycle->task = give(&task);
+    return 0;
 }

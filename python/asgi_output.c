@@ -366,7 +366,25 @@ static int on_pathsend(struct cycle *cycle, PyObject *message)
     return 0;
 }
 
-/* Early hints: not worth a wait, and nothing for HTTP/1.0. */
+/* Not worth a wait, and nothing for HTTP/1.0. */
+static int add_interim(struct cycle *cycle, long status, PyObject *headers)
+{
+    char line[96];
+    int n = snprintf(line, sizeof(line), "HTTP/1.1 %ld %s\r\n", status,
+                     http_reason((int)status));
+    PyObject *lines;
+
+    if (cycle->writer.x->request.version_minor == 0)
+        return 0;
+    lines = asgi_head_lines(cycle, (struct bytes){line, (size_t)n}, headers);
+    if (!lines)
+        return -1;
+    Py_XSETREF(cycle->rest.keep[0], lines);
+    asgi_rest_add(cycle, (struct bytes){PyBytes_AS_STRING(lines),
+                                        (size_t)PyBytes_GET_SIZE(lines)});
+    return 0;
+}
+
 static int on_hint(struct cycle *cycle, PyObject *message)
 {
     PyObject *links = asgi_value(cycle, message, ASGI_LINKS);
@@ -389,25 +407,34 @@ static int on_hint(struct cycle *cycle, PyObject *message)
         if (!pair || PyList_Append(pairs, pair) < 0)
             return -1;
     }
-    if (cycle->writer.x->request.version_minor == 0)
-        return 0;
-    cycle->rest.keep[0] =
-        asgi_head_lines(cycle, BYTES("HTTP/1.1 103 Early Hints\r\n"), pairs);
-    if (!cycle->rest.keep[0])
+    return add_interim(cycle, 103, pairs);
+}
+
+/* As Gunicorn has it: any status of 1xx that does not change the protocol. */
+static int on_informational(struct cycle *cycle, PyObject *message)
+{
+    PyObject *status = asgi_value(cycle, message, ASGI_STATUS);
+    PyObject *headers = asgi_value(cycle, message, ASGI_HEADERS);
+    owned PyObject *none = PyTuple_New(0);
+    long code = status ? PyLong_AsLong(status) : 0;
+
+    if (!none || PyErr_Occurred())
         return -1;
-    asgi_rest_add(
-        cycle, (struct bytes){PyBytes_AS_STRING(cycle->rest.keep[0]),
-                              (size_t)PyBytes_GET_SIZE(cycle->rest.keep[0])});
-    return 0;
+    if (cycle->stage != ASGI_WAITS || code < 100 || code > 199 || code == 101)
+        return misplaced(asgi_word(cycle, ASGI_RESPONSE_INFORMATIONAL),
+                         "it has to come before the response, with a status "
+                         "of 1xx other than 101");
+    return add_interim(cycle, code, headers ? headers : none);
 }
 
 /* The message's type, by identity where it is a literal of some module. */
 static enum asgi_word word_of(struct cycle *cycle, PyObject *type)
 {
     static const enum asgi_word words[] = {
-        ASGI_RESPONSE_BODY,     ASGI_RESPONSE_START, ASGI_RESPONSE_PATHSEND,
-        ASGI_RESPONSE_TRAILERS, ASGI_RESPONSE_HINT,  ASGI_DENIAL_START,
-        ASGI_DENIAL_BODY,
+        ASGI_RESPONSE_BODY,     ASGI_RESPONSE_START,
+        ASGI_RESPONSE_PATHSEND, ASGI_RESPONSE_TRAILERS,
+        ASGI_RESPONSE_HINT,     ASGI_DENIAL_START,
+        ASGI_DENIAL_BODY,       ASGI_RESPONSE_INFORMATIONAL,
     };
     size_t i;
 
@@ -450,6 +477,8 @@ static int take(struct cycle *cycle, PyObject *message)
         return on_trailers(cycle, message);
     case ASGI_RESPONSE_HINT:
         return on_hint(cycle, message);
+    case ASGI_RESPONSE_INFORMATIONAL:
+        return on_informational(cycle, message);
     default:
         return misplaced(type, "it is unknown");
     }

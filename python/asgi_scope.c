@@ -475,9 +475,9 @@ static int make_templates(struct scope_maker *maker)
                                             "spec_version", "2.4");
     maker->websocket[SCOPE_ASGI] = Py_BuildValue("{ssss}", "version", "3.0",
                                                  "spec_version", "2.4");
-    maker->http[SCOPE_EXTENSIONS] =
-        Py_BuildValue("{s{}s{}s{}}", "http.response.pathsend",
-                      "http.response.trailers", "http.response.early_hint");
+    maker->http[SCOPE_EXTENSIONS] = Py_BuildValue(
+        "{s{}s{}s{}s{}}", "http.response.pathsend", "http.response.trailers",
+        "http.response.early_hint", "http.response.informational");
     maker->websocket[SCOPE_EXTENSIONS] =
         Py_BuildValue("{s{}}", "websocket.http.response");
     return maker->http[SCOPE_TYPE] && maker->websocket[SCOPE_TYPE] &&

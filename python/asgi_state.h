@@ -36,6 +36,7 @@
     X(RESPONSE_PATHSEND, "http.response.pathsend")                             \
     X(RESPONSE_TRAILERS, "http.response.trailers")                             \
     X(RESPONSE_HINT, "http.response.early_hint")                               \
+    X(RESPONSE_INFORMATIONAL, "http.response.informational")                   \
     X(CODE, "code")                                                            \
     X(REASON, "reason")                                                        \
     X(TEXT, "text")                                                            \
@@ -74,6 +75,7 @@ struct asgi {
     PyObject *call_later;
     PyObject *create_future;
     PyObject *task_type;
+    PyObject *cancelled; /* asyncio.CancelledError */
     PyObject *task_keywords;
     PyObject *create_task;     /* of the loop, if it has a task factory */
     PyObject *check;           /* the callable that is called once a turn */
@@ -82,8 +84,9 @@ struct asgi {
     struct cycle **cycles;     /* by worker and slot; borrowed */
     struct cycle *dirty;       /* owned list: has something to publish */
     uint64_t max_requests;
-    uint32_t active; /* cycles whose application runs */
-    uint32_t limit;  /* of those: worker_connections */
+    uint32_t active;   /* cycles whose application runs */
+    uint32_t limit;    /* of those: worker_connections */
+    double patience_s; /* with those whose clients have left; < 0: any */
     time_t date;
     uint32_t stamp_len;
     char stamp[96]; /* "Server: ...\r\nDate: ...\r\n" */
@@ -124,7 +127,7 @@ struct cycle {
     uint32_t worker;
     uint32_t slot;
     PyObject *coroutine; /* the application's; NULL: not begun, or over */
-    PyObject *task;
+    PyObject *task;      /* owned while the application runs */
     struct asgi_await *waiting; /* list; borrowed */
     struct cycle *next_dirty;
     struct asgi_rest rest;

@@ -121,14 +121,14 @@ int hooks_post_fork(const struct host *host)
                : LOADER_BOOT_ERROR;
 }
 
-int hooks_loaded(struct host *host)
+int hooks_loaded(struct host *host, bool is_asgi)
 {
     PyObject *application;
 
     if (!host->hooks)
         return 0;
-    application = PyObject_CallMethod(host->hooks, "loaded", "O",
-                                      host->application);
+    application = PyObject_CallMethod(host->hooks, "loaded", "Oi",
+                                      host->application, is_asgi);
     if (!application) {
         loader_log_exception(&host->loader,
                              "Exception in post_worker_init hook");

@@ -27,6 +27,6 @@ void hooks_forked(const struct host *host, pid_t pid);
 /* The interpreter. 0, or the exit code. */
 int hooks_post_fork(const struct host *host);
 /* post_worker_init; host->application becomes what requests go to. */
-int hooks_loaded(struct host *host);
+int hooks_loaded(struct host *host, bool is_asgi);
 void hooks_leaving(const struct host *host, bool interrupted);
 #endif

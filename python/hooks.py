@@ -5,6 +5,7 @@ arbiter, worker, request and response.
 Compiled into the host (see embed.py), and run only where a hook is set.
 """
 import datetime
+import http
 import importlib
 import logging
 import os
@@ -283,26 +284,53 @@ class Body:
                 ended()
 
 
-def around_requests(application, hooks, worker, log):
-    """pre_request, post_request and a logger's access(); the application
-    itself without them."""
-    before = hooks.get("pre_request")
-    after = hooks.get("post_request")
-    if before is None and after is None and log is None:
-        return application
-    count = sum(parameter.kind in (parameter.POSITIONAL_ONLY,
-                                   parameter.POSITIONAL_OR_KEYWORD)
-                for parameter in parameters_of(after)) if after else 0
+class Around:
+    """pre_request, post_request and a logger's access(), around requests."""
 
-    def call(environ, start_response):
-        worker.nr += 1
-        began = time.monotonic()
+    def __init__(self, hooks, worker, log):
+        self.before = hooks.get("pre_request")
+        self.after = hooks.get("post_request")
+        self.worker, self.log = worker, log
+        self.count = sum(parameter.kind in (parameter.POSITIONAL_ONLY,
+                                            parameter.POSITIONAL_OR_KEYWORD)
+                         for parameter in parameters_of(self.after)) \
+            if self.after else 0
+
+    def is_nothing(self):
+        return self.before is None and self.ends_with_nothing()
+
+    def ends_with_nothing(self):
+        return self.after is None and self.log is None
+
+    def begin(self, environ):
+        """The response that is to come."""
+        self.worker.nr += 1
         request = Request(environ)
-        if before is not None:
-            before(worker, request)
-        if after is None and log is None:
-            return application(environ, start_response)
         response = Response(request)
+        response.began = time.monotonic()
+        if self.before is not None:
+            self.before(self.worker, request)
+        return response
+
+    def end(self, response):
+        request = response.req
+        if self.log is not None:
+            self.log.access(response, request, request.environ,
+                            datetime.timedelta(
+                                seconds=time.monotonic() - response.began))
+        try:
+            if self.after is not None:
+                self.after(*(self.worker, request, request.environ,
+                             response)[:self.count])
+        except Exception:
+            self.worker.log.exception("Exception in post_request hook")
+
+
+def around_wsgi(application, around):
+    def call(environ, start_response):
+        response = around.begin(environ)
+        if around.ends_with_nothing():
+            return application(environ, start_response)
 
         def start(status, headers, exc_info=None):
             response.start(status, headers)
@@ -311,20 +339,83 @@ def around_requests(application, hooks, worker, log):
             return start_response(status, headers, exc_info)
 
         def ended():
-            if log is not None:
-                log.access(response, request, environ, datetime.timedelta(
-                    seconds=time.monotonic() - began))
-            try:
-                if after is not None:
-                    after(*(worker, request, environ, response)[:count])
-            except Exception:
-                worker.log.exception("Exception in post_request hook")
+            around.end(response)
 
         try:
             return Body(application(environ, start), response, ended)
         except BaseException:
             ended()
             raise
+
+    return call
+
+
+def environ_of(scope):
+    """The scope in the words of WSGI, which hooks and loggers speak."""
+    query = scope["query_string"].decode("latin-1")
+    path, root = scope["path"], scope["root_path"]
+    address, port = scope.get("client") or ("", 0)
+    name, listens = scope.get("server") or ("", 0)
+    environ = {
+        "REQUEST_METHOD": scope.get("method", "GET"), "SCRIPT_NAME": root,
+        "PATH_INFO": path[len(root):] if path.startswith(root) else path,
+        "QUERY_STRING": query,
+        "RAW_URI": scope["raw_path"].decode("latin-1") +
+        ("?" + query if query else ""),
+        "SERVER_PROTOCOL": "HTTP/" + scope["http_version"],
+        "SERVER_NAME": name, "SERVER_PORT": str(listens or ""),
+        "REMOTE_ADDR": address, "REMOTE_PORT": str(port),
+        "wsgi.url_scheme": scope["scheme"], "wsgi.input": None,
+        "wsgi.errors": sys.stderr, "asgi.scope": scope}
+    for name, value in scope["headers"]:
+        key = name.decode("latin-1").upper().replace("-", "_")
+        if key not in ("CONTENT_TYPE", "CONTENT_LENGTH"):
+            key = "HTTP_" + key
+        value = value.decode("latin-1")
+        environ[key] = environ[key] + "," + value if key in environ else value
+    return environ
+
+
+REASONS = {status.value: status.phrase for status in http.HTTPStatus}
+
+
+def note_message(response, message):
+    """What a message to the client says of the response."""
+    kind = message["type"]
+    if kind.endswith("http.response.start"):
+        code = message["status"]
+        response.start(
+            "%d %s" % (code, REASONS.get(code, "")),
+            [(name.decode("latin-1"), value.decode("latin-1"))
+             for name, value in message.get("headers", ())])
+    elif kind.endswith("http.response.body"):
+        response.headers_sent = True
+        response.sent += len(message.get("body", b""))
+    elif kind == "websocket.accept":
+        response.start("101 Switching Protocols", [])
+    elif kind == "websocket.close" and response.status is None:
+        response.start("403 Forbidden", [])
+
+
+def around_asgi(application, around):
+    async def call(scope, receive, send):
+        if scope["type"] not in ("http", "websocket"):
+            return await application(scope, receive, send)
+        response = around.begin(environ_of(scope))
+
+        def sending(message):
+            sent = send(message)  # raises what is no message
+            note_message(response, message)
+            return sent
+
+        try:
+            await application(scope, receive, sending)
+        except Exception:
+            if response.status is None:
+                response.start("500 Internal Server Error", [])
+            raise
+        finally:
+            around.end(response)
 
     return call
 
@@ -391,13 +482,15 @@ class Hooks:
         self.call("worker_abort", self.worker)
         sys.exit(1)
 
-    def loaded(self, application):
+    def loaded(self, application, is_asgi):
         """The application is there: what is to be called in its place."""
         self.worker.wsgi = self.server.app.callable = application
         self.worker.booted = True
         self.call("post_worker_init", self.worker)
-        return around_requests(application, self.hooks, self.worker,
-                               self.log)
+        around = Around(self.hooks, self.worker, self.log)
+        if around.is_nothing():
+            return application
+        return (around_asgi if is_asgi else around_wsgi)(application, around)
 
     def leaving(self, interrupted):
         self.worker.alive = False

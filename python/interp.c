@@ -121,12 +121,18 @@ static bool wants_loop(const struct host *host)
     return true;
 }
 
-static int serve_loop(struct host *host, uint32_t slot)
+/* 0, or the exit code. */
+static int fit_loop(struct host *host)
 {
-    if (host->explains)
-        return LOADER_BOOT_ERROR; /* what explains is a WSGI application */
+    PyObject *page;
+
+    if (host->explains) {
+        page = PyObject_GetAttrString(host->application, "asgi");
+        must(page);
+        Py_SETREF(host->application, page);
+    }
     if (!loader_says(&host->loader, "is_wsgi", host->application))
-        return wait_asyncio_run(host, slot, announce_serving);
+        return 0;
     log_error("The application takes two arguments, so it is a WSGI one: "
               "use -k sync or -k gthread for it, not asgi");
     return LOADER_LOAD_ERROR;
@@ -158,6 +164,7 @@ static int serve(struct host *host, const struct template_message *order)
     struct board_interp *self = board_interp(host->board, slot);
     int64_t began_ns = time_of_day_ns();
     struct wsgi *wsgi;
+    bool loop = false;
     int code = hooks_post_fork(host);
 
     if (code == 0)
@@ -165,13 +172,17 @@ static int serve(struct host *host, const struct template_message *order)
     if (code == 0)
         code = load_or_explain(host, order->code != 0);
     if (code == 0)
-        code = hooks_loaded(host);
+        loop = wants_loop(host);
+    if (loop)
+        code = fit_loop(host);
+    if (code == 0)
+        code = hooks_loaded(host, loop);
     if (code)
         return code;
     if (host_flag(host, "reload") && board_home(slot) == 0)
         watch_start(host, began_ns);
-    if (wants_loop(host))
-        return serve_loop(host, slot);
+    if (loop)
+        return wait_asyncio_run(host, slot, announce_serving);
     code = warm_up(host);
     if (code)
         return code;

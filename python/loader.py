@@ -182,12 +182,19 @@ def find_application(uri):
 def error_page(text):
     """With --reload, when nothing works yet: says why, until it does."""
     page = ("%s\n" % text).encode("utf-8", "backslashreplace")
+    kind = "text/plain; charset=utf-8"
 
     def application(environ, start_response):
         start_response("500 Internal Server Error", [
-            ("Content-Type", "text/plain; charset=utf-8"),
-            ("Content-Length", str(len(page)))])
+            ("Content-Type", kind), ("Content-Length", str(len(page)))])
         return [page]
+
+    async def asgi(scope, receive, send):
+        await send({"type": "http.response.start", "status": 500,
+                    "headers": [(b"content-type", kind.encode())]})
+        await send({"type": "http.response.body", "body": page})
+
+    application.asgi = asgi
     return application
 
 

@@ -10,6 +10,7 @@ struct soft_seat {
     unsigned long thread;
     uint64_t began_ns; /* 0: no request */
     const struct exchange *x;
+    const struct board_interp *loop; /* NULL: the thread has requests */
     bool raised;
 };
 
@@ -23,10 +24,23 @@ struct soft {
     struct soft_seat seats[];
 };
 
+/* Once, until it comes round again. */
+static bool is_stuck(const struct soft *soft, struct soft_seat *seat,
+                     uint64_t now)
+{
+    bool stuck = board_loop_late_ns(seat->loop, now) > soft->after_ns;
+    bool due = stuck && !seat->raised;
+
+    seat->raised = seat->raised && stuck;
+    return due;
+}
+
 /* Its response has not begun, so an answer can still be given. */
-static bool is_due(const struct soft *soft, const struct soft_seat *seat,
+static bool is_due(const struct soft *soft, struct soft_seat *seat,
                    uint64_t now)
 {
+    if (seat->loop)
+        return is_stuck(soft, seat, now);
     return seat->began_ns != 0 && !seat->raised && seat->x->status == 0 &&
            now > seat->began_ns + soft->after_ns;
 }
@@ -42,8 +56,10 @@ static void look(struct soft *soft)
             continue;
         seat->raised = true;
         PyThreadState_SetAsyncExc(seat->thread, soft->exception);
-        log_warning("A request has taken %llu s: TimeoutError is raised in it "
+        log_warning("%s %llu s: TimeoutError is raised in it "
                     "(--timeout-soft)",
+                    seat->loop ? "The event loop was held up for"
+                               : "A request has taken",
                     (unsigned long long)(soft->after_ns / NS_PER_S));
     }
 }
@@ -117,6 +133,14 @@ struct soft_seat *soft_enter(struct soft *soft)
     seat = &soft->seats[soft->taken++];
     seat->thread = PyThread_get_thread_ident();
     return seat;
+}
+
+void soft_watch(struct soft *soft, const struct board_interp *loop)
+{
+    struct soft_seat *seat = soft_enter(soft);
+
+    if (seat)
+        seat->loop = loop;
 }
 
 void soft_begin(struct soft_seat *seat, const struct exchange *x)

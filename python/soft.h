@@ -25,6 +25,12 @@ void soft_stop(struct soft *soft);
 /* The calling thread takes a seat. */
 struct soft_seat *soft_enter(struct soft *soft);
 
+/*
+ * The calling thread runs an event loop, where no single request has the
+ * thread: the exception is raised when the loop does not come round.
+ */
+void soft_watch(struct soft *soft, const struct board_interp *loop);
+
 /* Around each request. */
 void soft_begin(struct soft_seat *seat, const struct exchange *x);
 void soft_end(struct soft_seat *seat);

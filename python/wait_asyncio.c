@@ -7,6 +7,7 @@
 #include "asgi_source.h"
 #include "asgi_state.h"
 #include "quota.h"
+#include "soft.h"
 
 #include "core/ws.h"
 
@@ -195,7 +196,9 @@ static int find_task_type(struct asgi *asgi)
         hold(&asgi->create_task,
              PyObject_GetAttrString(asgi->event_loop, "create_task")) < 0)
         return -1;
-    if (hold(&asgi->task_type, PyObject_GetAttrString(asyncio, "Task")) < 0)
+    if (hold(&asgi->task_type, PyObject_GetAttrString(asyncio, "Task")) < 0 ||
+        hold(&asgi->cancelled,
+             PyObject_GetAttrString(asyncio, "CancelledError")) < 0)
         return -1;
     return hold(&asgi->task_keywords,
                 PY_VERSION_HEX >= 0x030c0000
@@ -238,6 +241,7 @@ static PyObject *begin(PyObject *self, PyObject *args)
                                 exchange_loop_fd(&asgi->loop), bell);
     if (!added)
         return NULL;
+    soft_watch(soft_start(engine->host, 1), asgi->self);
     engine->on_serving(engine->host, asgi->self);
     atomic_store(&engine->host->board->streams, 1);
     turn(asgi);
@@ -301,6 +305,15 @@ static int add_words(struct asgi *asgi)
     return 0;
 }
 
+/* Uvicorn never cancels what a client has left. */
+static double patience_of(const struct host *host)
+{
+    if (strcmp(host_text(host, "worker_class"), "asgi") != 0 &&
+        !host_flag(host, "worker_class_unset"))
+        return -1;
+    return (double)host_number(host, "asgi_disconnect_grace_period", 3);
+}
+
 static int engine_init(struct engine *engine, struct host *host,
                        uint32_t interp)
 {
@@ -313,6 +326,7 @@ static int engine_init(struct engine *engine, struct host *host,
     asgi->self = board_interp(host->board, interp);
     asgi->application = Py_NewRef(host->application);
     asgi->max_requests = quota_draw(host);
+    asgi->patience_s = patience_of(host);
     asgi->limit = (uint32_t)min_u64(max_u64(limit, 1), UINT32_MAX);
     asgi->cycles = calloc((size_t)board->worker_slots * board->arena_slots,
                           sizeof(struct cycle *));
@@ -391,10 +405,12 @@ static int run(struct engine *engine, const struct host *host)
     owned PyObject *object = names ? engine_object(engine) : NULL;
     owned PyObject *loop = object ? make_loop(host, names) : NULL;
     owned PyObject *code =
-        loop ? PyObject_CallFunction(PyDict_GetItemString(names, "run"),
-                                     "OOOsd", loop, host->application, object,
-                                     host_text(host, "asgi_lifespan"),
-                                     grace_of(host))
+        loop ? PyObject_CallFunction(
+                   PyDict_GetItemString(names, "run"), "OOOsds", loop,
+                   host->application, object,
+                   host->explains ? "off" : host_text(host, "asgi_lifespan"),
+                   grace_of(host),
+                   host->explains ? "" : host_text(host, "warmup_url"))
              : NULL;
 
     return code ? (int)PyLong_AsLong(code) : -1;

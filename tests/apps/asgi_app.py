@@ -31,6 +31,8 @@ async def text(send, data, **kind):
 
 
 async def root(scope, receive, send):
+    trace("asked by %s" % dict(scope["headers"]).get(
+        b"user-agent", b"somebody").decode())
     loop = type(asyncio.get_running_loop()).__module__.partition(".")[0]
     await text(send, json.dumps({
         "pid": os.getpid(), "path": scope["path"], "loop": loop,
@@ -159,6 +161,36 @@ async def hints(scope, receive, send):
     await text(send, b"hinted")
 
 
+async def informs(scope, receive, send):
+    await send({"type": "http.response.informational", "status": 102,
+                "headers": [(b"x-step", b"1")]})
+    await text(send, b"informed")
+
+
+async def stays(scope, receive, send):
+    """Does not look whether its client has left."""
+    trace("stays")
+    try:
+        await asyncio.sleep(1000)
+    except asyncio.CancelledError:
+        trace("cancelled")
+        raise
+
+
+async def busy(scope, receive, send):
+    """Holds up the event loop, in Python."""
+    try:
+        until = time.monotonic() + 60
+        while time.monotonic() < until:
+            pass
+    except TimeoutError as error:
+        await text(send, type(error).__name__.encode())
+
+
+async def broken(scope, receive, send):
+    await text(send, b"broken", status=503)
+
+
 async def blocking(scope, receive, send):
     trace("blocking")
     time.sleep(float(scope["query_string"]))
@@ -197,6 +229,10 @@ async def lifespan(scope, receive, send):
     if os.environ.get("LIFESPAN") == "fail":
         await send({"type": "lifespan.startup.failed", "message": "no luck"})
         return
+    if os.environ.get("LIFESPAN") == "traceback":  # as Starlette does
+        await send({"type": "lifespan.startup.failed",
+                    "message": "Traceback:\n  line 1\nno luck at all\n"})
+        raise ValueError("no luck at all")
     scope["state"]["from"] = "lifespan"
     await send({"type": "lifespan.startup.complete"})
     await receive()
