@@ -318,6 +318,72 @@ static void all_loops(const struct writer *w)
     }
 }
 
+static void memory_of(const struct writer *w, const char *labels_text,
+                      uint64_t bytes)
+{
+    if (bytes != 0)
+        fprintf(w->to, "gcorn_pss_bytes{%s} %llu\n", labels_text,
+                (unsigned long long)bytes);
+}
+
+static void interp_memory(const struct writer *w, uint32_t slot)
+{
+    const struct board_interp *interp = board_interp(w->observer->master->board,
+                                                     slot);
+    uint32_t state = atomic_load(&interp->state);
+    char text[LABELS], all[2 * LABELS];
+
+    if (state == BOARD_INTERP_EMPTY || state == BOARD_INTERP_DEAD)
+        return;
+    snprintf(all, sizeof(all), "process=\"interpreter\",interpreter=\"%u\",%s",
+             slot, labels(w, board_home(slot), text));
+    memory_of(w, all, observer_interp_pss(w->observer, slot));
+}
+
+/* What was not looked at yet has no sample. */
+static void all_memory(const struct writer *w)
+{
+    const struct observer *observer = w->observer;
+    const struct master *master = observer->master;
+    char text[LABELS], all[2 * LABELS];
+
+    family(w, "pss_bytes", "gauge",
+           "memory of each process, shared pages divided among those who have "
+           "them");
+    memory_of(w, "process=\"master\"",
+              census_pss(observer->census, OBSERVER_PLACE_MASTER,
+                         master->board->master_pid));
+    memory_of(w, "process=\"template\"",
+              census_pss(observer->census, OBSERVER_PLACE_TEMPLATE,
+                         master->current.pid));
+    for (uint32_t i = 0; i < master->board->worker_slots; i++) {
+        if (!in_service(master, i))
+            continue;
+        snprintf(all, sizeof(all), "process=\"worker\",%s", labels(w, i, text));
+        memory_of(w, all, observer_worker_pss(observer, i));
+    }
+    for (uint32_t i = 0; i < master->board->interp_slots; i++)
+        interp_memory(w, i);
+}
+
+static void all_reloads(const struct writer *w)
+{
+    const struct reload *reload = &w->observer->master->reload;
+
+    family(w, "reloads_total", "counter", "reloads by what became of them");
+    fprintf(w->to,
+            "gcorn_reloads_total{outcome=\"succeeded\"} %u\n"
+            "gcorn_reloads_total{outcome=\"failed\"} %u\n",
+            reload->succeeded, reload->failed);
+    single(w, "last_reload_failed", "gauge",
+           "the last reload failed, and older code goes on",
+           reload->state == RELOAD_FAILED);
+    if (reload->ended_ns > reload->began_ns)
+        single(w, "last_reload_seconds", "gauge",
+               "how long the last reload took",
+               (double)(reload->ended_ns - reload->began_ns) / NS_PER_S);
+}
+
 static void the_master(const struct writer *w)
 {
     const struct observer *observer = w->observer;
@@ -355,6 +421,8 @@ void metrics_write(const struct observer *observer, FILE *to)
         family(&w, gauges[i].name, gauges[i].type, gauges[i].help);
         each_worker(&w, gauges[i].name, gauges[i].value);
     }
+    all_reloads(&w);
+    all_memory(&w);
     all_queues(&w);
     all_loops(&w);
     all_counters(&w);

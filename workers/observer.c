@@ -37,6 +37,18 @@ static int arenas_map(struct observer *observer)
     return err;
 }
 
+static int census_open(struct observer *observer)
+{
+    const struct board *board = observer->master->board;
+
+    observer->census = calloc(1, sizeof(*observer->census));
+    return observer->census == NULL
+               ? -ENOMEM
+               : census_init(observer->census, OBSERVER_PLACES +
+                                                   board->worker_slots +
+                                                   board->interp_slots);
+}
+
 static int watch(const struct master *master, const struct gate *gate)
 {
     struct epoll_event event = {.events = EPOLLIN, .data.fd = gate->epoll_fd};
@@ -162,6 +174,8 @@ int observer_open(struct master *master, struct config_error *error)
     if (err < 0)
         return config_fail(error, 1, "Can't map the shared memory: %s",
                            strerror(-err));
+    if (census_open(observer) < 0)
+        return config_fail(error, 1, "out of memory");
     err = admin_start(observer, error);
     return err < 0 ? err : control_open(observer, error);
 }
@@ -172,6 +186,7 @@ void observer_turn(struct master *master)
 
     if (observer == NULL)
         return;
+    census_begin(observer->census, now_ns());
     gate_turn(&observer->admin, master->now);
     gate_turn(&observer->control, master->now);
 }
@@ -222,8 +237,26 @@ void observer_close(struct master *master)
         if (observer->arenas != NULL && observer->arenas[i].base != NULL)
             munmap(observer->arenas[i].base, observer->arenas[i].header->bytes);
     free(observer->arenas);
+    if (observer->census != NULL)
+        census_done(observer->census);
+    free(observer->census);
     free(observer);
     master->observer = NULL;
+}
+
+uint64_t observer_worker_pss(const struct observer *observer, uint32_t slot)
+{
+    return census_pss(observer->census, OBSERVER_PLACES + slot,
+                      observer->master->slots[slot].pid);
+}
+
+uint64_t observer_interp_pss(const struct observer *observer, uint32_t slot)
+{
+    const struct board *board = observer->master->board;
+
+    return census_pss(observer->census,
+                      OBSERVER_PLACES + board->worker_slots + slot,
+                      atomic_load(&board_interp(board, slot)->pid));
 }
 
 uint32_t observer_exchanges_free(const struct observer *observer, uint32_t slot)

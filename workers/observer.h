@@ -9,9 +9,17 @@
 #define GCORN_WORKERS_OBSERVER_H
 
 #include "core/exchange.h"
+#include "workers/census.h"
 #include "workers/control_path.h"
 #include "workers/gate.h"
 #include "workers/master.h"
+
+/* Places in the census: these, then worker slots, then interpreter slots. */
+enum {
+    OBSERVER_PLACE_MASTER,
+    OBSERVER_PLACE_TEMPLATE,
+    OBSERVER_PLACES,
+};
 
 /* The control socket. The path is the one wanted, or one of our own when
  * another master has that. */
@@ -23,8 +31,9 @@ struct control_socket {
 
 struct observer {
     struct master *master;
-    struct arena *arenas; /* one for each worker slot */
-    double started;       /* seconds since 1970 */
+    struct arena *arenas;  /* one for each worker slot */
+    struct census *census; /* of all processes, by OBSERVER_PLACE_ */
+    double started;        /* seconds since 1970 */
     uint64_t started_ns;
     struct listener admin_listener;
     struct gate admin;
@@ -61,6 +70,11 @@ uint32_t observer_chunks_free(const struct observer *observer, uint32_t slot);
 
 /* Bytes of memory that the process has in RAM, shared ones too; 0: gone. */
 uint64_t observer_resident_bytes(pid_t pid);
+
+/* Its part of memory, shared pages divided among those who have them; 0: not
+ * known (yet). census_begin() comes before. */
+uint64_t observer_worker_pss(const struct observer *observer, uint32_t slot);
+uint64_t observer_interp_pss(const struct observer *observer, uint32_t slot);
 
 /* Connections not yet accepted, or -1 where the kernel does not say. */
 int64_t observer_listen_queue(const struct listener *listener, uint32_t slot);

@@ -94,6 +94,9 @@ static json_t *interp_json(const struct observer *observer, uint32_t slot)
                         json_real(seconds(atomic_load(&interp->cpu_ns))));
     json_object_set_new(json, "resident_bytes",
                         json_integer((int64_t)observer_resident_bytes(pid)));
+    json_object_set_new(
+        json, "pss_bytes",
+        json_integer((int64_t)observer_interp_pss(observer, slot)));
     place_set(observer, board_home(slot), json);
     return json;
 }

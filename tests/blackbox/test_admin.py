@@ -85,9 +85,53 @@ def test_histograms_add_up(admin):
         assert sum(counts.values()) > 0, name
 
 
+def test_memory_of_each_process(admin):
+    """Its part of it; together they are no more than all of them take."""
+    server, address = admin()
+
+    def processes():
+        shown = samples(address)["gcorn_pss_bytes"].samples
+        return len(shown) == 6 and shown
+
+    shown = wait_until(processes, what="six processes")
+    assert sorted(sample.labels["process"] for sample in shown) == [
+        "interpreter", "interpreter", "master", "template", "worker",
+        "worker"]
+    sums = samples(address)
+    resident = sum(sample.value for name in (
+        "master", "template", "worker", "interpreters")
+        for sample in sums["gcorn_%s_resident_bytes" % name].samples)
+    assert 0 < sum(sample.value for sample in shown) <= resident * 1.1
+    state = json.loads(client.get(address, "/status.json").body)
+    assert all(w["pss_bytes"] > 0 for w in state["workers"])
+
+
+def test_reloads_and_restarts_are_counted(admin, tmp_path):
+    code = tmp_path / "code_.py"
+    code.write_text("from probe import app\n")
+    server, address = admin("code_:app", "-w", "1", "--pythonpath", tmp_path)
+
+    def reloads(outcome):
+        return total(address, "gcorn_reloads", outcome=outcome)
+
+    assert reloads("succeeded") == reloads("failed") == 0
+    server.signal(signal.SIGHUP)
+    wait_until(lambda: reloads("succeeded") == 1)
+    assert total(address, "gcorn_last_reload_seconds") > 0
+    code.write_text("syntax error\n")
+    server.signal(signal.SIGHUP)
+    wait_until(lambda: reloads("failed") == 1)
+    assert total(address, "gcorn_last_reload_failed") == 1
+    deaths = total(address, "gcorn_interpreter_deaths")
+    os.kill(server.interpreters()[0].pid, signal.SIGKILL)
+    wait_until(lambda: total(address, "gcorn_interpreter_deaths") ==
+               deaths + 1)
+
+
 def test_promtool_finds_nothing(admin):
     if not shutil.which("promtool"):
-        pytest.skip("no promtool")
+        pytest.skip("promtool is not installed: tools/setup --tests "
+                    "(package prometheus)")
     server, address = admin()
     server.get("/")
     text = client.get(address, "/metrics").body
