@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 #include "audit.h"
 
-#include "config_machine.h"
 #include "core/log.h"
 #include "process_memory.h"
+#include "topology/size.h"
 
 #define AUDIT_NS (3 * NS_PER_S)
 
@@ -27,7 +27,7 @@ uint64_t audit_share(const struct master *master)
     const struct plan *plan = master->placement.plan;
     uint64_t bytes;
 
-    if (config_size_parse(master->config->max_worker_memory, &bytes))
+    if (size_parse(master->config->max_worker_memory, &bytes) == 0)
         return bytes;
     /* TTIN may have asked for more workers than were planned. */
     return plan->usable_bytes / max_u64(master->wanted, plan->n_workers);

@@ -2,40 +2,10 @@
 #include "config_machine.h"
 
 #include "config_rule.h"
+#include "topology/size.h"
 
-#include <errno.h>
-#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
-
-bool config_size_parse(const char *text, uint64_t *ret_bytes)
-{
-    static const char units[] = "KMGT";
-    uint32_t shift = 0;
-    const char *unit;
-    char *end;
-    uint64_t n;
-
-    if (text[0] < '0' || text[0] > '9')
-        return false;
-    errno = 0;
-    n = strtoull(text, &end, 10);
-    if (errno != 0 || n == 0)
-        return false;
-    if (*end != '\0') {
-        unit = strchr(units, *end & ~0x20);
-        if (unit == NULL)
-            return false;
-        shift = 10 * (uint32_t)(unit - units + 1);
-        end++;
-        if (strcasecmp(end, "b") == 0 || strcasecmp(end, "ib") == 0)
-            end += strlen(end);
-    }
-    if (*end != '\0' || n > UINT64_MAX >> shift)
-        return false;
-    *ret_bytes = n << shift;
-    return true;
-}
 
 bool config_autotune_parse(const char *text, enum config_autotune *ret_mode)
 {
@@ -93,7 +63,7 @@ int rule_memory_size(const char *text, struct config_error *error)
 {
     uint64_t bytes;
 
-    if (config_size_parse(text, &bytes))
+    if (size_parse(text, &bytes) == 0 && bytes > 0)
         return 0;
     return config_fail(error, 1, "Invalid size (write 512M or 2G): %s", text);
 }

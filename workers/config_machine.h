@@ -8,9 +8,6 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* "300M": K, M, G and T are powers of 1024. False: not understood, or 0. */
-bool config_size_parse(const char *text, uint64_t *ret_bytes);
-
 enum config_autotune {
     CONFIG_AUTOTUNE_OFF,
     CONFIG_AUTOTUNE_SERVE, /* measure, then serve */

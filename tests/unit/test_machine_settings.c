@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Sizes and modes of the machine's settings; what an audit makes of memory. */
+/* Modes of the machine's settings; what an audit makes of memory. */
 #include "workers/advice.h"
 #include "workers/audit.h"
 #include "workers/config_machine.h"
@@ -12,41 +12,6 @@
 #include <cmocka.h>
 
 #define MIB (UINT64_C(1) << 20)
-
-static void sizes(void **state)
-{
-    static const struct {
-        const char *text;
-        uint64_t bytes; /* 0: refused */
-    } cases[] = {
-        {"300M", 300 * MIB},
-        {"300MiB", 300 * MIB},
-        {"1g", 1024 * MIB},
-        {"2GB", 2048 * MIB},
-        {"4096", 4096},
-        {"8k", 8192},
-        {"1T", MIB << 20},
-        {"", 0},
-        {"0", 0},
-        {"-1", 0},
-        {"M", 0},
-        {"3X", 0},
-        {"3MM", 0},
-        {"3 M", 0},
-        {"0x10", 0},
-        {"99999999999T", 0},
-        {"18446744073709551616", 0},
-    };
-
-    (void)state;
-    for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
-        uint64_t bytes = 0;
-
-        assert_int_equal(config_size_parse(cases[i].text, &bytes),
-                         cases[i].bytes != 0);
-        assert_int_equal(bytes, cases[i].bytes);
-    }
-}
 
 static void modes(void **state)
 {
@@ -125,8 +90,9 @@ static void words(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(sizes),    cmocka_unit_test(modes),
-        cmocka_unit_test(verdicts), cmocka_unit_test(threads),
+        cmocka_unit_test(modes),
+        cmocka_unit_test(verdicts),
+        cmocka_unit_test(threads),
         cmocka_unit_test(words),
     };
 

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "core/base.h"
+#include "topology/size.h"
 
 const char options_help[] =
     "usage: gcorn-topo [options]\n"
@@ -130,32 +131,6 @@ static bool parse_u32(const char *text, uint32_t min, uint32_t max,
     return true;
 }
 
-/* "300M", "2G", "1GiB": all binary. */
-static bool parse_size(const char *text, uint64_t *ret_bytes)
-{
-    static const char units[] = "KMGT";
-    unsigned long long value;
-    const char *unit;
-    char *end;
-    int shift = 0;
-
-    if (*text < '0' || *text > '9')
-        return false;
-    errno = 0;
-    value = strtoull(text, &end, 10);
-    unit = *end ? strchr(units, *end & ~0x20) : NULL;
-    if (unit) {
-        shift = 10 * (int)(unit - units + 1);
-        end++;
-    }
-    if (strcmp(end, "") != 0 && strcmp(end, "B") != 0 && strcmp(end, "iB") != 0)
-        return false;
-    if (errno || value > UINT64_MAX >> shift)
-        return false;
-    *ret_bytes = (uint64_t)value << shift;
-    return true;
-}
-
 /* "2", "2.5", "0.25" in thousandths. */
 static bool parse_cpus(const char *text, uint32_t *ret_milli)
 {
@@ -188,10 +163,10 @@ static bool take_demand(int option, struct plan_demand *demand)
     case OPT_WORKERS:
         return parse_u32(optarg, 1, UINT16_MAX, &demand->workers);
     case OPT_WORKER_MEMORY:
-        return parse_size(optarg, &demand->worker_bytes) &&
+        return size_parse(optarg, &demand->worker_bytes) == 0 &&
                demand->worker_bytes > 0;
     case OPT_SHARED_MEMORY:
-        return parse_size(optarg, &demand->shared_bytes);
+        return size_parse(optarg, &demand->shared_bytes) == 0;
     case OPT_SAFETY:
         return parse_u32(optarg, 1, 100, &demand->safety_percent);
     case OPT_PIN:
@@ -199,7 +174,7 @@ static bool take_demand(int option, struct plan_demand *demand)
     case OPT_QUOTA:
         return parse_cpus(optarg, &demand->quota_milli);
     case OPT_MEM_LIMIT:
-        return parse_size(optarg, &demand->memory_limit);
+        return size_parse(optarg, &demand->memory_limit) == 0;
     default:
         return false;
     }
