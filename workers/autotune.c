@@ -80,10 +80,48 @@ static int show(const struct config *config, const struct placement *placement,
     return plan->n_mem == 0 ? 1 : 0;
 }
 
+static bool is_seen(const struct placement *placement, uint32_t i)
+{
+    for (uint32_t k = 0; k < i; k++)
+        if (placement->places[k].memory_node ==
+            placement->places[i].memory_node)
+            return true;
+    return false;
+}
+
+/* What is preloaded is there once for each memory node: python/nodes.h. */
+static uint32_t count_templates(const struct config *config,
+                                const struct placement *placement)
+{
+    uint32_t count = 0;
+
+    for (uint32_t i = 0; config->preload_app && i < placement->workers; i++)
+        count += placement->places[i].memory_node >= 0 &&
+                 !is_seen(placement, i);
+    return count;
+}
+
+static int make_plan(struct placement *placement, const struct config *config,
+                     struct placement_need *need, struct config_error *error)
+{
+    uint32_t templates;
+    int err = placement_make(placement, config, need, false, error);
+
+    if (err < 0)
+        return err;
+    templates = count_templates(config, placement);
+    if (templates < 2)
+        return 0;
+    need->shared_bytes *= templates;
+    placement_done(placement);
+    return placement_make(placement, config, need, false, error);
+}
+
 int autotune_run(const struct config *config, const struct config_input *input,
                  const struct title *title, struct placement_need *ret_need)
 {
     enum config_autotune mode = CONFIG_AUTOTUNE_SERVE;
+    struct config asked = *config;
     struct probe_result measured;
     struct placement placement = {.claim = {.fd = -1}};
     struct config_error error;
@@ -93,12 +131,15 @@ int autotune_run(const struct config *config, const struct config_input *input,
     if (code != 0)
         return code;
     config_autotune_parse(config->autotune, &mode);
-    need = autotune_need(&measured, config->max_requests);
-    if (placement_make(&placement, config, &need, false, &error) < 0) {
+    asked.workers = measured.asked.workers;
+    asked.preload_app = measured.asked.preload_app;
+    asked.wsgi_app = measured.asked.application;
+    need = autotune_need(&measured, measured.asked.max_requests);
+    if (make_plan(&placement, &asked, &need, &error) < 0) {
         fprintf(stderr, "\nError: %s\n", error.text);
         code = error.exit_code;
     } else {
-        code = show(config, &placement, &measured,
+        code = show(&asked, &placement, &measured,
                     mode == CONFIG_AUTOTUNE_PRINT);
         /* Who serves is warned, and gets one worker. */
         if (mode != CONFIG_AUTOTUNE_PRINT)

@@ -33,6 +33,13 @@ static void print_measured(const struct autotune_report *r, FILE *out)
             "MiB, their shared memory %llu MiB\n",
             mib(m->interp), mib(m->dirty), mib(m->worker), mib(m->arena));
     fprintf(out, "           all processes together %llu MiB\n", mib(m->total));
+    if (r->config->preload_app)
+        fprintf(out,
+                "           preloaded pages are counted once; %llu MiB of "
+                "them were copied since, being written to\n",
+                mib(m->interp > r->measured->loaded.interp
+                        ? m->interp - r->measured->loaded.interp
+                        : 0));
     if (r->config->autotune_url.count == 0) {
         fprintf(out, "           after loading, without a request: name pages "
                      "with --autotune-url\n");

@@ -139,6 +139,7 @@ static void tell_ready(const struct master *master, uint32_t slot)
         .worker = master->slots[board_home(slot)].pid,
         .interp = atomic_load(&board_interp(master->board, slot)->pid),
         .template = master->current.pid,
+        .asked = master->asked,
     };
 
     if (master->task->ready_fd < 0 || master->ever_served)

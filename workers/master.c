@@ -291,6 +291,20 @@ static int go_away(struct master *master, struct config_error *error)
 
 /* What can fail, in the order in which the operator should hear of it. */
 /* NOLINTNEXTLINE(readability-function-size): one list of steps. */
+static void ask_for_one(struct master *master)
+{
+    struct config *config = master->config;
+
+    master->asked = (struct master_asked){
+        .workers = config->workers,
+        .max_requests = config->max_requests,
+        .preload_app = config->preload_app,
+    };
+    snprintf(master->asked.application, sizeof(master->asked.application), "%s",
+             config->wsgi_app);
+    config->workers = 1;
+}
+
 static int prepare(struct master *master, struct config_error *error)
 {
     struct config *config = master->config;
@@ -302,6 +316,8 @@ static int prepare(struct master *master, struct config_error *error)
     err = pyhost_find(&master->host, config->python, error);
     if (err == 0)
         err = boot_settings(master, error);
+    if (err == 0 && master->task->ready_fd >= 0)
+        ask_for_one(master);
     if (err == 0 && config->daemon && master->launch->predecessor == 0 &&
         !master->checks_only)
         err = go_away(master, error);

@@ -110,17 +110,27 @@ struct master_task {
     int ready_fd; /* a struct master_ready is written there, or -1 */
 };
 
+/* The settings that a trial found, also in the configuration file. */
+struct master_asked {
+    uint64_t workers;
+    uint64_t max_requests;
+    bool preload_app;
+    char application[128];
+};
+
 /* The first interpreter serves. */
 struct master_ready {
     pid_t worker;
     pid_t interp;
     pid_t template;
+    struct master_asked asked;
 };
 
 struct observer;
 
 struct master {
     struct config *config;
+    struct master_asked asked; /* of a trial, which then has one worker */
     const struct config_input *input;
     const struct title *title;
     const char *name; /* in titles */

@@ -40,12 +40,17 @@ static char *text_of(const char *text)
 static void settings_hold(struct config *config)
 {
     static const enum config_setting held[] = {
-        CONFIG_AT_bind,       CONFIG_AT_workers,
-        CONFIG_AT_pin,        CONFIG_AT_accesslog,
-        CONFIG_AT_pidfile,    CONFIG_AT_autotune,
-        CONFIG_AT_protocol,   CONFIG_AT_proxy_protocol,
-        CONFIG_AT_loglevel,   CONFIG_AT_daemon,
-        CONFIG_AT_admin_bind, CONFIG_AT_control_socket_disable,
+        CONFIG_AT_bind,
+        CONFIG_AT_pin,
+        CONFIG_AT_accesslog,
+        CONFIG_AT_pidfile,
+        CONFIG_AT_autotune,
+        CONFIG_AT_protocol,
+        CONFIG_AT_proxy_protocol,
+        CONFIG_AT_loglevel,
+        CONFIG_AT_daemon,
+        CONFIG_AT_admin_bind,
+        CONFIG_AT_control_socket_disable,
     };
 
     for (size_t i = 0; i < ARRAY_SIZE(held); i++)
@@ -61,7 +66,6 @@ static void settings_change(struct config *config, int listen_fd)
     snprintf(address, sizeof(address), "fd://%d", listen_fd);
     items[0] = text_of(address);
     config->bind = (struct config_list){.items = items, .count = 1};
-    config->workers = 1;
     config->pin = text_of("off");
     config->accesslog = text_of("");
     config->pidfile = text_of("");
@@ -250,6 +254,7 @@ int probe_run(const struct config *config, const struct config_input *input,
     }
     probe_client_started(&probe.client);
     if (wait_ready(&probe)) {
+        result.asked = probe.processes.asked;
         err = measure(&probe, &result);
         finish(&probe);
     } else {

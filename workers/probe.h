@@ -11,7 +11,7 @@
 #define GCORN_WORKERS_PROBE_H
 
 #include "workers/config.h"
-#include "workers/title.h"
+#include "workers/master.h"
 
 /* Requests to each path before the first look, and until the second. */
 #define PROBE_WARM_UP 50
@@ -27,6 +27,7 @@ struct probe_memory {
 };
 
 struct probe_result {
+    struct master_asked asked;  /* with the configuration file's */
     struct probe_memory loaded; /* before the first request */
     struct probe_memory used;   /* after all requests */
     uint32_t requests;          /* answered between the two last looks */

@@ -156,6 +156,32 @@ def test_the_plan_can_be_read_by_programs(tmp_path, release_command):
     assert plan["workers"] >= 1
 
 
+def test_preloaded_memory_is_counted_once(tmp_path, release_command):
+    """A worker adds what it writes to, not the application once more."""
+    alone, forked = (json.loads(tune(
+        release_command, tmp_path, "--json", "--autotune-url", "/", *args,
+        env={"MEMORY_START": "100"}).stdout)["plan"]
+        for args in ((), ("--preload",)))
+    assert alone["worker_bytes"] > 100 << 20 > alone["shared_bytes"]
+    assert forked["shared_bytes"] > 100 << 20
+    assert forked["worker_bytes"] < 30 << 20
+    assert forked["n_mem"] > 3 * alone["n_mem"]
+
+
+def test_the_configuration_file_counts(tmp_path, release_command):
+    file = tmp_path / "gunicorn.conf.py"
+    file.write_text("workers = 3\npreload_app = True\n"
+                    "wsgi_app = 'hungry:app'\nmax_requests = 7\n")
+    done = subprocess.run(
+        [release_command[0], "--autotune=print", "--chdir", APPS, "-c", file],
+        env=Server(None, directory=tmp_path).env, cwd=tmp_path, text=True,
+        capture_output=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+    assert "autotune   hungry:app" in done.stdout
+    assert "3 workers, bound by user" in done.stdout
+    assert "preloaded pages are counted once" in done.stdout
+
+
 def test_requests_that_fail_are_no_measure(tmp_path, release_command):
     done = tune(release_command, tmp_path, "--autotune-url", "/fail")
     assert done.returncode == 0
