@@ -182,20 +182,30 @@ static uint32_t rest_of(const struct op *op, struct iovec rest[WINDOW])
     return n;
 }
 
+/* For one piece send() has less to look at than sendmsg(). */
+static ssize_t send_pieces(int fd, struct iovec *pieces, uint32_t count)
+{
+    struct msghdr message = {.msg_iov = pieces, .msg_iovlen = count};
+    int flags = MSG_DONTWAIT | MSG_NOSIGNAL;
+
+    if (count == 1)
+        return send(fd, pieces->iov_base, pieces->iov_len, flags);
+    return sendmsg(fd, &message, flags);
+}
+
 /* Returns whether all that the socket can take now has been given to it. */
 static bool send_rest(struct op *op, ssize_t *ret_rc)
 {
     struct iovec rest[WINDOW];
-    struct msghdr message = {.msg_iov = rest};
+    uint32_t count = rest_of(op, rest);
     size_t given = 0;
 
-    message.msg_iovlen = rest_of(op, rest);
-    for (uint32_t i = 0; i < message.msg_iovlen; i++)
+    for (uint32_t i = 0; i < count; i++)
         given += rest[i].iov_len;
-    *ret_rc = sendmsg(op->fd, &message, MSG_DONTWAIT | MSG_NOSIGNAL);
+    *ret_rc = send_pieces(op->fd, rest, count);
     if (*ret_rc > 0)
         op->sent += (size_t)*ret_rc;
-    return *ret_rc < 0 || (size_t)*ret_rc < given || message.msg_iovlen == 0;
+    return *ret_rc < 0 || (size_t)*ret_rc < given || count == 0;
 }
 
 static size_t total_of(const struct op *op)
