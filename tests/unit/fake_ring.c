@@ -301,6 +301,18 @@ void fake_ring_reset(struct ring *ring, int fd)
     fake_sock(fake_of(ring), fd)->reset = true;
 }
 
+void fake_ring_fail(struct ring *ring, int fd, enum fake_ring_op op, int error,
+                    uint32_t times)
+{
+    static const enum op_kind kinds[] = {
+        [FAKE_RING_ACCEPT] = ACCEPT,       [FAKE_RING_RECV] = RECV,
+        [FAKE_RING_RECV_INTO] = RECV_INTO, [FAKE_RING_SEND] = SEND,
+        [FAKE_RING_READ] = READ,
+    };
+
+    fake_of(ring)->failure = (struct failure){fd, kinds[op], error, times};
+}
+
 void fake_ring_stall(struct ring *ring, int fd, bool stalled)
 {
     fake_sock(fake_of(ring), fd)->stalled = stalled;

@@ -52,6 +52,21 @@ void fake_ring_end(struct ring *ring, int fd);
 
 void fake_ring_reset(struct ring *ring, int fd);
 
+enum fake_ring_op {
+    FAKE_RING_ACCEPT,
+    FAKE_RING_RECV,
+    FAKE_RING_RECV_INTO,
+    FAKE_RING_SEND,
+    FAKE_RING_READ,
+};
+
+/*
+ * The next operations of this kind on a descriptor (-1: on any), so many of
+ * them, fail with this error as soon as they could succeed. One kind at a time.
+ */
+void fake_ring_fail(struct ring *ring, int fd, enum fake_ring_op op, int error,
+                    uint32_t times);
+
 /* The client stops reading, or goes on. */
 void fake_ring_stall(struct ring *ring, int fd, bool stalled);
 

@@ -282,8 +282,21 @@ static bool play_poll(struct fake *fake, struct op *op,
     return true;
 }
 
+static bool is_to_fail(struct fake *fake, const struct op *op)
+{
+    struct failure *failure = &fake->failure;
+
+    if (failure->left == 0 || op->cancelled || failure->kind != op->kind ||
+        (failure->fd >= 0 && failure->fd != op->fd))
+        return false;
+    failure->left--;
+    return true;
+}
+
 bool fake_play(struct fake *fake, struct op *op, struct ring_event *event)
 {
+    if (is_to_fail(fake, op))
+        return finish(op, event, fake->failure.error);
     switch (op->kind) {
     case ACCEPT:
         return play_accept(fake, op, event);

@@ -32,6 +32,14 @@ struct op {
     uint64_t offset;
 };
 
+/* See fake_ring_fail(). */
+struct failure {
+    int fd;
+    enum op_kind kind;
+    int error;
+    uint32_t left;
+};
+
 /* A growing string. */
 struct text {
     char *p;
@@ -66,6 +74,7 @@ struct fake {
     struct fake_ring_config config;
     uint64_t random;
     uint64_t order;
+    struct failure failure;
     struct op ops[OPS_MAX];
     uint32_t op_top; /* those from here on were never used */
     struct sock socks[SOCKETS_MAX];
