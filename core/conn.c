@@ -495,8 +495,10 @@ int conn_set_new(struct conn_set **ret_set, const struct conn_config *config,
         board_worker(table->board, table->arena.worker)->file_in_fd;
     error = set_init(set, config->connections_max);
     if (!error)
-        error = crowd_init(&set->crowd, config->connections_max,
-                           config->address_max);
+        error =
+            crowd_init(&set->crowd,
+                       (struct crowd_place){config->crowd, table->arena.worker},
+                       config->connections_max, config->address_max);
     if (!error && config->static_count > 0)
         error = static_site_new(&set->site, config->static_maps,
                                 config->static_count);

@@ -13,6 +13,7 @@
 #define GCORN_CORE_CONN_H
 
 #include "access_log.h"
+#include "crowd.h"
 #include "exchange_worker.h"
 #include "forwarded.h"
 #include "proxy.h"
@@ -37,8 +38,9 @@ struct conn_config {
     uint32_t linger_ms;         /* drain before a close, at most */
     uint32_t request_timeout_ms; /* for the interpreter's next sign of life */
     uint32_t connections_max;
-    uint32_t address_max; /* connections of one address; 0: any number */
-    uint32_t local;       /* CONN_LOCAL_ bits that are on */
+    uint32_t address_max;     /* connections of one address; 0: any number */
+    struct crowd_hall *crowd; /* they are counted here; NULL: for us alone */
+    uint32_t local;           /* CONN_LOCAL_ bits that are on */
     struct bytes health_path;
     struct bytes ready_path;
     uint32_t ready_window_ms;             /* see health.h */

@@ -127,6 +127,7 @@ struct master_ready {
 };
 
 struct observer;
+struct crowd_hall;
 
 struct master {
     struct config *config;
@@ -166,8 +167,9 @@ struct master {
     /* current: what serves; trial: a reload that has not proved itself. */
     struct template current;
     struct template trial;
-    struct template retired; /* not needed any more, or soon not */
-    struct live *live;       /* what workers read after a reload */
+    struct template retired;  /* not needed any more, or soon not */
+    struct live *live;        /* what workers read after a reload */
+    struct crowd_hall *crowd; /* connections by address; NULL: no limit */
     struct upgrade upgrade;
     struct queues queues;
     struct rollout rollout;

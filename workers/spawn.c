@@ -286,6 +286,7 @@ static _Noreturn void worker_child(struct master *master, uint32_t slot,
     place_worker(master, sockets);
     spawn_conn_config(&spec.conn, master->config);
     statics_set(&spec.conn, master->config);
+    spec.conn.crowd = master->crowd;
     access_fill(&spec.access, master, slot);
     become_owner(master);
     die_with(parent);
@@ -294,11 +295,22 @@ static _Noreturn void worker_child(struct master *master, uint32_t slot,
     _exit(worker_run(&spec));
 }
 
+/* Memory that all workers share, so before the first of them. */
+static int crowd_make(struct master *master)
+{
+    if (master->config->limit_address_connections == 0 || master->crowd)
+        return 0;
+    return crowd_hall_new(&master->crowd, master->board->worker_slots,
+                          connections_max(master->config));
+}
+
 pid_t spawn_worker(struct master *master, uint32_t slot)
 {
     pid_t parent = getpid();
-    pid_t pid;
+    pid_t pid = crowd_make(master);
 
+    if (pid < 0)
+        return pid;
     fflush(NULL);
     pid = fork();
     if (pid == 0)

@@ -153,6 +153,7 @@ static void conns_follow(struct worker *worker, const struct config *settings)
     fresh.limits.fields = old->limits.fields;
     fresh.connections_max = old->connections_max;
     fresh.address_max = old->address_max;
+    fresh.crowd = old->crowd;
     fresh.static_maps = old->static_maps;
     fresh.static_count = old->static_count;
     fresh.local |= old->local & CONN_LOCAL_STATIC;

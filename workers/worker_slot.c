@@ -2,6 +2,7 @@
 #include "worker_slot.h"
 
 #include "binds.h"
+#include "core/crowd.h"
 #include "core/log.h"
 #include "spawn.h"
 #include "stop.h"
@@ -246,6 +247,7 @@ static void on_death(struct master *master, uint32_t index, pid_t pid,
     bool quick = master->now - slot->started_ns < QUICK_DEATH_NS;
 
     slot->pid = 0;
+    crowd_hall_clear(master->crowd, index);
     queues_look(master);
     atomic_store(&board_worker(master->board, index)->pid, 0);
     atomic_store(&board_worker(master->board, index)->state, BOARD_WORKER_DEAD);

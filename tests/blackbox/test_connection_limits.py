@@ -1,6 +1,10 @@
 # SPDX-License-Identifier: MIT
 """Limits: connections of one address, and of all; what a head may have."""
 
+import contextlib
+import os
+import signal
+
 import pytest
 
 from client import Client, Closed, Truncated, request_bytes, wait_until
@@ -14,6 +18,16 @@ def is_served(connection):
         return connection.request("/").status == 200
     except (Closed, Truncated, OSError):
         return False
+
+
+def places(server):
+    """How many of 30 connections are let in."""
+    with contextlib.ExitStack() as stack:
+        try:
+            return sum(is_served(stack.enter_context(server.connect()))
+                       for _ in range(30))
+        except OSError:
+            return 0
 
 
 @pytest.mark.parametrize("io", IO)
@@ -38,6 +52,19 @@ def test_connections_of_one_address(start, io):
     wait_until(lambda: is_served(Client(server.address)), 10, "a place")
     assert all(is_served(connection) for connection in held)
     server.wait_log("Connection from ip=127.0.0.1 closed: it has 5 already")
+
+
+def test_all_workers_count_together(start):
+    """And the connections of one that died are not counted any more."""
+    server = start("probe:app", "-w", "3", "--keep-alive", "60",
+                   "--limit-address-connections", "6",
+                   "--forwarded-allow-ips", "10.0.0.1", ready=None)
+    wait_until(lambda: server.answers(), 20, "the application")
+    wait_until(lambda: places(server) == 6, 10, "six places")
+    for worker in server.workers():
+        os.kill(worker.pid, signal.SIGKILL)
+    wait_until(lambda: len(server.workers()) == 3 and places(server) == 6, 20,
+               "the places again")
 
 
 @pytest.mark.parametrize("io", IO)

@@ -16,6 +16,8 @@
 #define AT_ONCE 256
 #define LIMIT 3
 
+static const struct crowd_place alone;
+
 static struct ip address(uint32_t i)
 {
     uint8_t four[4] = {10, 0, (uint8_t)(i >> 8), (uint8_t)i};
@@ -34,7 +36,7 @@ static void test_counts(void **state)
 
     (void)state;
     memset(holder, 0, sizeof(holder));
-    assert_int_equal(crowd_init(&crowd, AT_ONCE, LIMIT), 0);
+    assert_int_equal(crowd_init(&crowd, alone, AT_ONCE, LIMIT), 0);
     for (int step = 0; step < 200000; step++) {
         uint32_t i;
         uint32_t c;
@@ -78,7 +80,7 @@ static void test_networks(void **state)
     neighbour = ip_from_v6(six);
     six[7] = 1;
     other = ip_from_v6(six);
-    assert_int_equal(crowd_init(&crowd, 2, 1), 0);
+    assert_int_equal(crowd_init(&crowd, alone, 2, 1), 0);
     assert_true(crowd_enter(&crowd, 0, &one));
     assert_false(crowd_enter(&crowd, 1, &neighbour));
     assert_int_equal(crowd_count(&crowd, &other), 0);
@@ -87,11 +89,66 @@ static void test_networks(void **state)
     crowd_done(&crowd);
 }
 
+/* Two workers: what one has counts for the other, until it is gone. */
+static void test_workers(void **state)
+{
+    uint8_t four[4] = {192, 0, 2, 1};
+    struct ip ip = ip_from_v4(four);
+    struct ip other = address(1);
+    struct crowd_hall *hall;
+    struct crowd one;
+    struct crowd two;
+
+    (void)state;
+    assert_int_equal(crowd_hall_new(&hall, 2, AT_ONCE), 0);
+    assert_int_equal(
+        crowd_init(&one, (struct crowd_place){hall, 0}, AT_ONCE, LIMIT), 0);
+    assert_int_equal(
+        crowd_init(&two, (struct crowd_place){hall, 1}, AT_ONCE, LIMIT), 0);
+    assert_true(crowd_enter(&one, 0, &ip));
+    assert_true(crowd_enter(&one, 1, &ip));
+    assert_true(crowd_enter(&two, 0, &ip));
+    assert_int_equal(crowd_count(&one, &ip), LIMIT);
+    assert_false(crowd_enter(&one, 2, &ip));
+    assert_false(crowd_enter(&two, 1, &ip));
+    assert_int_equal(crowd_count(&two, &ip), LIMIT);
+    assert_true(crowd_enter(&two, 1, &other));
+    crowd_leave(&two, 0);
+    assert_true(crowd_enter(&one, 2, &ip));
+    assert_false(crowd_enter(&two, 2, &ip));
+
+    crowd_done(&one);
+    crowd_hall_clear(hall, 0);
+    assert_int_equal(crowd_count(&two, &ip), 0);
+    assert_int_equal(crowd_count(&two, &other), 1);
+    assert_true(crowd_enter(&two, 2, &ip));
+    crowd_done(&two);
+    crowd_hall_free(hall);
+}
+
+static void test_too_small(void **state)
+{
+    struct crowd_hall *hall;
+    struct crowd crowd;
+
+    (void)state;
+    assert_int_equal(crowd_hall_new(&hall, 1, 10), 0);
+    assert_int_equal(crowd_init(&crowd, (struct crowd_place){hall, 1}, 10, 1),
+                     -EINVAL);
+    crowd_done(&crowd);
+    assert_int_equal(crowd_init(&crowd, (struct crowd_place){hall, 0}, 100, 1),
+                     -EINVAL);
+    crowd_done(&crowd);
+    crowd_hall_free(hall);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_counts),
         cmocka_unit_test(test_networks),
+        cmocka_unit_test(test_workers),
+        cmocka_unit_test(test_too_small),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
