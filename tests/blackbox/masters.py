@@ -32,6 +32,27 @@ def wait_pid(path, other=0):
         what="a new pid in %s" % path)
 
 
+def children(pid):
+    try:
+        with open("/proc/%d/task/%d/children" % (pid, pid)) as file:
+            return [int(child) for child in file.read().split()]
+    except OSError:
+        return []
+
+
+def workers_of(master):
+    """Pids of its I/O workers."""
+    found = []
+    for pid in children(master):
+        try:
+            title = pathlib.Path("/proc/%d/cmdline" % pid).read_text()
+        except OSError:
+            continue
+        if "gcorn: worker" in title:
+            found.append(pid)
+    return found
+
+
 def wait_gone(pid):
     client.wait_until(lambda: not alive(pid), what="the end of %d" % pid)
 

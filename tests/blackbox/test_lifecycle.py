@@ -10,7 +10,7 @@ import pytest
 
 from client import wait_until
 from load import Load
-from masters import ended, pid_in, wait_gone, wait_pid
+from masters import ended, pid_in, wait_gone, wait_pid, workers_of
 
 pytestmark = pytest.mark.gcorn
 
@@ -81,33 +81,74 @@ def test_unsafe_requests_in_flight_at_a_kill_get_502(start, go):
     assert len(server.trace_lines("hold unsafe")) == 1
 
 
+class Operator:
+    """Whoever has a shell on the machine; knows which master is in charge."""
+
+    def __init__(self, server, pidfile, load):
+        self.server = server
+        self.pidfile = pidfile
+        self.load = load
+        self.master = server.pid
+        self.reloads = 0
+        self.killed = []
+
+    def reload(self):
+        self.reloads += 1
+        os.kill(self.master, signal.SIGHUP)
+        wait_until(lambda: self.server.log().count("Reload: done") ==
+                   self.reloads, what="reload %d" % self.reloads)
+
+    def kill_interpreter(self):
+        pids = wait_until(lambda: living(self.server, self.killed))
+        self.killed.append(random.choice(pids))
+        try:
+            os.kill(self.killed[-1], signal.SIGKILL)
+        except ProcessLookupError:  # recycled just now
+            self.killed.pop()
+        self.load.more(20)
+
+    def upgrade(self, at_once):
+        """The new master serves, then the old one goes: with TERM, or as
+        Gunicorn's manual has it, with WINCH and QUIT."""
+        old = self.master
+        booted = self.server.log().count("Booting worker")
+        os.kill(old, signal.SIGUSR2)
+        new = wait_pid(str(self.pidfile) + ".2")
+        wait_until(lambda: self.server.log().count("Booting worker") > booted)
+        if not at_once:
+            self.kill_interpreter()
+            os.kill(old, signal.SIGWINCH)
+            wait_until(lambda: not workers_of(old), what="no old workers")
+        os.kill(old, signal.SIGTERM if at_once else signal.SIGQUIT)
+        if old == self.server.pid:
+            assert self.server.wait() == 0
+        wait_gone(old)
+        wait_until(lambda: pid_in(self.pidfile) == new, what="the promotion")
+        self.master = new
+
+
 def test_all_of_it_together(start, tmp_path):
-    """Reload, scale, reopen, upgrade, kill: in any order."""
+    """Reload, scale, reopen, upgrade, kill, while interpreters are recycled:
+    not one request fails, not one connection is reset."""
     pidfile = tmp_path / "pid"
     server = start("probe:app", "-w", "2", "-p", pidfile, "--max-requests",
-                   "300", "--warmup-url", "/")
-    master = server.pid
+                   "150", "--warmup-url", "/", "--graceful-timeout", "60")
     with ended(pidfile) as spared:
         spared.append(server.pid)
         with Load(server) as load:
-            for number in (signal.SIGHUP, signal.SIGTTIN, signal.SIGUSR1,
-                           signal.SIGHUP, signal.SIGTTOU):
-                os.kill(master, number)
-                load.more(50)
-            for _ in range(2):
-                os.kill(master, signal.SIGUSR2)
-                new = wait_pid(str(pidfile) + ".2")
-                os.kill(new, signal.SIGHUP)
-                load.more(50)
-                os.kill(server.interpreters()[0].pid, signal.SIGKILL)
-                os.kill(master, signal.SIGTERM)
-                if master == server.pid:
-                    server.wait()
-                wait_gone(master)
-                wait_until(lambda: pid_in(pidfile) == new)
-                master = new
-                load.more(100)
+            operator = Operator(server, pidfile, load)
+            for n in range(10):
+                operator.kill_interpreter()
+                operator.reload()
+                os.kill(operator.master, (signal.SIGTTIN, signal.SIGUSR1)[n % 2])
+                operator.kill_interpreter()
+                operator.upgrade(at_once=n % 2)
+                load.more(20)
+            while len(operator.killed) < 20:
+                operator.kill_interpreter()
         load.all_good()
-        os.kill(master, signal.SIGTERM)
-        wait_gone(master)
+        assert server.log().count("Master has been promoted") == 10
+        assert "Autorestarting worker" in server.log()
+        os.kill(operator.master, signal.SIGTERM)
+        wait_gone(operator.master)
     server.nothing_left()

@@ -10,7 +10,8 @@ import pytest
 
 from client import get, wait_until
 from load import FreshLoad, Load
-from masters import alive, ended, pid_in, wait_gone, wait_pid
+from masters import (alive, ended, pid_in, wait_gone, wait_pid,
+                     workers_of)
 from server import free_port
 
 pytestmark = pytest.mark.gcorn
@@ -35,19 +36,8 @@ def new_master(server, old):
     """USR2 to the old one; the new one's pid once it serves."""
     os.kill(old, signal.SIGUSR2)
     new = wait_pid(str(server.pidfile) + ".2")
-    wait_until(lambda: "gcorn: worker" in titles_under(new),
-               what="workers of the new master")
+    wait_until(lambda: workers_of(new), what="workers of the new master")
     return new
-
-
-def titles_under(pid):
-    try:
-        with open("/proc/%d/task/%d/children" % (pid, pid)) as file:
-            children = file.read().split()
-        return " ".join(open("/proc/%s/cmdline" % child).read()
-                        for child in children)
-    except OSError:
-        return ""
 
 
 def complete(server, old, new, number=signal.SIGTERM):
@@ -108,11 +98,7 @@ def test_the_successor_has_the_cores(upgradable, start, tmp_path):
     server = upgradable("--pin", "core", env=env)
     new = new_master(server, server.pid)
     complete(server, server.pid, new)
-    with open("/proc/%d/task/%d/children" % (new, new)) as file:
-        workers = [int(child) for child in file.read().split()
-                   if "gcorn: worker" in open(
-                       "/proc/%s/cmdline" % child).read()]
-    assert all(os.sched_getaffinity(pid) != cpus for pid in workers)
+    assert all(os.sched_getaffinity(pid) != cpus for pid in workers_of(new))
     other = start("hello:app", "--pin", "core", env=env)
     other.wait_log("other gcorn masters have left no core")
     other.stop()
@@ -133,7 +119,7 @@ def test_another_number_of_workers(upgradable, workers):
         complete(server, server.pid, new)
         load.more(100)
         # The new one comes back to its own number.
-        wait_until(lambda: titles_under(new).count("gcorn: worker") == 2)
+        wait_until(lambda: len(workers_of(new)) == 2)
         load.more(50)
     load.all_good()
     stop(server, new)
@@ -162,10 +148,10 @@ def test_winch_tries_the_new_one_and_hup_goes_back(upgradable):
     with Load(server) as load:
         new = new_master(server, server.pid)
         server.signal(signal.SIGWINCH)
-        wait_until(lambda: "gcorn: worker" not in titles_under(server.pid))
+        wait_until(lambda: not workers_of(server.pid))
         load.more(50)
         server.signal(signal.SIGHUP)
-        wait_until(lambda: "gcorn: worker" in titles_under(server.pid))
+        wait_until(lambda: workers_of(server.pid))
         os.kill(new, signal.SIGTERM)
         wait_gone(new)
         load.more(50)
