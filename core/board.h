@@ -105,6 +105,9 @@ struct board_interp {
     _Atomic int32_t pid;                  /* W: template */
     _Atomic uint64_t death_epoch;         /* W: master */
     _Atomic uint64_t stuck_ns; /* W: worker: since when a request is overdue */
+    /* W: worker: a request is late, its stacks are wanted; master, 0: they
+     * are in the log */
+    _Atomic uint64_t late_ns;
     /* W: interpreter */
     cache_aligned _Atomic uint64_t busy_since_ns; /* last start; 0: idle */
     _Atomic uint64_t requests;

@@ -37,6 +37,7 @@ struct conn_config {
     uint32_t send_timeout_ms;   /* without any progress of a send */
     uint32_t linger_ms;         /* drain before a close, at most */
     uint32_t request_timeout_ms; /* for the interpreter's next sign of life */
+    uint32_t request_soft_ms;    /* and then, to end by itself; 0: no time */
     uint32_t connections_max;
     uint32_t address_max;     /* connections of one address; 0: any number */
     struct crowd_hall *crowd; /* they are counted here; NULL: for us alone */

@@ -375,30 +375,71 @@ void conn_shed(struct conn_set *set, struct conn *c, const char *head)
     answer(set, c, 503, "", &q);
 }
 
-/* Tells master and log which interpreter it is that does not come back. */
-static void blame(struct conn_set *set, struct conn *c)
+/* The interpreter that has the request, or NULL. */
+static struct board_interp *taker_of(const struct conn_set *set,
+                                     const struct conn *c)
 {
     struct board *board = set->table->board;
     uint32_t slot = exchange_word_interp(atomic_load(&c->x->word));
+
+    return slot < board->interp_slots ? board_interp(board, slot) : NULL;
+}
+
+static void say_timeout(struct conn_set *set, struct conn *c, const char *then)
+{
     struct question q = question_of(set, c);
     struct bytes method = {"", 0};
     struct bytes target = {"", 0};
-    uint64_t none = 0;
 
-    if (slot >= board->interp_slots)
-        return;
     if (q.head) {
         method = exchange_span(c->x, q.head, q.request->method.off,
                                q.request->method.len);
         target = exchange_span(c->x, q.head, q.request->target.off,
                                q.request->target.len);
     }
-    log_critical("WORKER TIMEOUT (pid:%d) %.*s %.*s", interp_pid(set, c->x),
+    log_critical("WORKER TIMEOUT (pid:%d) %.*s %.*s%s", interp_pid(set, c->x),
                  (int)method.n, method.p, (int)min_u64(target.n, 1024),
-                 target.p);
-    atomic_compare_exchange_strong(&board_interp(board, slot)->stuck_ns, &none,
-                                   set->now_ns);
-    board_wake_master(board);
+                 target.p, then);
+}
+
+static void mark(struct conn_set *set, _Atomic uint64_t *since_ns)
+{
+    uint64_t none = 0;
+
+    atomic_compare_exchange_strong(since_ns, &none, set->now_ns);
+    board_wake_master(set->table->board);
+}
+
+/* Tells master and log which interpreter it is that does not come back. */
+static void blame(struct conn_set *set, struct conn *c)
+{
+    struct board_interp *taker = taker_of(set, c);
+
+    if (!taker)
+        return;
+    if (!(atomic_load(&c->x->flags) & EXCHANGE_LATE))
+        say_timeout(set, c, "");
+    mark(set, &taker->stuck_ns);
+}
+
+/*
+ * The first time: an exception may get the thread out of it, while an answer
+ * can still be given. An event loop has no thread for each request.
+ */
+static bool gets_a_chance(struct conn_set *set, struct conn *c)
+{
+    const struct conn_job *job = conn_job(set, c->x);
+    struct board_interp *taker = taker_of(set, c);
+
+    if (set->config->request_soft_ms == 0 || job->begun ||
+        job->sent_bytes > 0 || !taker || atomic_load(&taker->by_doorbell) ||
+        exchange_word_state(atomic_load(&c->x->word)) != EXCHANGE_RUNNING ||
+        atomic_fetch_or(&c->x->flags, EXCHANGE_LATE) & EXCHANGE_LATE)
+        return false;
+    say_timeout(set, c, "; TimeoutError is raised in it");
+    mark(set, &taker->late_ns);
+    conn_deadline(set, c, set->config->request_soft_ms);
+    return true;
 }
 
 void conn_overdue(struct conn_set *set, struct conn *c)
@@ -406,6 +447,8 @@ void conn_overdue(struct conn_set *set, struct conn *c)
     struct conn_job *job = conn_job(set, c->x);
     uint32_t dropped;
 
+    if (gets_a_chance(set, c))
+        return;
     stats_add(&set->stats->overdue, 1);
     if (!exchange_take_back(set->table, c->x)) {
         blame(set, c);

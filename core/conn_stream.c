@@ -225,11 +225,20 @@ static struct board_interp *loop_of(struct conn_set *set,
     return atomic_load(&interp->by_doorbell) ? interp : NULL;
 }
 
+/* With the time that an exception gets to end what holds it up. */
+static uint64_t loop_limit_ns(const struct conn_set *set)
+{
+    const struct conn_config *config = set->config;
+
+    return ((uint64_t)config->request_timeout_ms + config->request_soft_ms) *
+           NS_PER_MS;
+}
+
 /* A loop that beats by itself is stuck when it has not for so long. */
 static bool has_beaten(struct conn_set *set, struct conn *c,
                        struct board_interp *interp)
 {
-    uint64_t limit = (uint64_t)set->config->request_timeout_ms * NS_PER_MS;
+    uint64_t limit = loop_limit_ns(set);
     uint64_t beat = atomic_load(&interp->beat_ns);
     uint64_t quiet = set->now_ns - min_u64(beat, set->now_ns);
 
@@ -242,7 +251,7 @@ static bool has_beaten(struct conn_set *set, struct conn *c,
 void conn_stream_untaken(struct conn_set *set)
 {
     const struct board *board = set->table->board;
-    uint64_t limit = (uint64_t)set->config->request_timeout_ms * NS_PER_MS;
+    uint64_t limit = loop_limit_ns(set);
     uint32_t first = set->table->arena.worker * BOARD_INTERPS_PER_WORKER;
     uint32_t i;
 

@@ -3,64 +3,78 @@
 
 #include <poll.h>
 #include <string.h>
+#include <unistd.h>
 
 #define LOOK_MS 100
 
 struct soft_seat {
     unsigned long thread;
-    uint64_t began_ns; /* 0: no request */
-    const struct exchange *x;
-    const struct board_interp *loop; /* NULL: the thread has requests */
+    const struct exchange *x;  /* NULL: no request */
+    struct board_interp *loop; /* NULL: the thread has requests */
+    bool seen;                 /* that it is late: raised at the next look */
     bool raised;
 };
 
 struct soft {
     const struct host *host;
+    const struct board_interp *self;
     PyObject *exception; /* owned */
-    uint64_t after_ns;
+    uint64_t timeout_ns;
     bool stopping;
     uint32_t taken;
     uint32_t count;
     struct soft_seat seats[];
 };
 
-/* Once, until it comes round again. */
-static bool is_stuck(const struct soft *soft, struct soft_seat *seat,
-                     uint64_t now)
+/* What a worker does for a request, nobody does for a loop. */
+static void tell(const struct soft *soft, struct board_interp *loop,
+                 uint64_t now)
 {
-    bool stuck = board_loop_late_ns(seat->loop, now) > soft->after_ns;
-    bool due = stuck && !seat->raised;
-
-    seat->raised = seat->raised && stuck;
-    return due;
+    log_critical("WORKER TIMEOUT (pid:%d): the event loop was held up for "
+                 "%llu s; TimeoutError is raised in it (--timeout-soft)",
+                 (int)getpid(),
+                 (unsigned long long)(soft->timeout_ns / NS_PER_S));
+    atomic_store(&loop->late_ns, now);
+    board_wake_master(soft->host->board);
 }
 
-/* Its response has not begun, so an answer can still be given. */
-static bool is_due(const struct soft *soft, struct soft_seat *seat,
-                   uint64_t now)
-{
-    if (seat->loop)
-        return is_stuck(soft, seat, now);
-    return seat->began_ns != 0 && !seat->raised && seat->x->status == 0 &&
-           now > seat->began_ns + soft->after_ns;
-}
-
-static void look(struct soft *soft)
+static bool loop_is_due(const struct soft *soft, struct soft_seat *seat)
 {
     uint64_t now = now_ns();
 
+    if (board_loop_late_ns(seat->loop, now) < soft->timeout_ns) {
+        seat->seen = seat->raised = false;
+        return false;
+    }
+    if (!seat->seen)
+        tell(soft, seat->loop, now);
+    return !seat->raised;
+}
+
+/* A request's response has not begun, so an answer can still be given. */
+static bool is_due(const struct soft *soft, struct soft_seat *seat)
+{
+    if (seat->loop)
+        return loop_is_due(soft, seat);
+    return seat->x && !seat->raised && seat->x->status == 0 &&
+           atomic_load(&seat->x->flags) & EXCHANGE_LATE;
+}
+
+/* The master has the stacks written first; the signal may be on its way. */
+static void look(struct soft *soft)
+{
+    if (atomic_load(&soft->self->late_ns) != 0)
+        return;
     for (uint32_t i = 0; i < soft->taken; i++) {
         struct soft_seat *seat = &soft->seats[i];
 
-        if (!is_due(soft, seat, now))
+        if (!is_due(soft, seat))
             continue;
-        seat->raised = true;
-        PyThreadState_SetAsyncExc(seat->thread, soft->exception);
-        log_warning("%s %llu s: TimeoutError is raised in it "
-                    "(--timeout-soft)",
-                    seat->loop ? "The event loop was held up for"
-                               : "A request has taken",
-                    (unsigned long long)(soft->after_ns / NS_PER_S));
+        if (seat->seen) {
+            seat->raised = true;
+            PyThreadState_SetAsyncExc(seat->thread, soft->exception);
+        }
+        seat->seen = true;
     }
 }
 
@@ -87,28 +101,21 @@ static bool thread_start(struct soft *soft)
     return go && loader_start_thread(&soft->host->loader, go);
 }
 
-/* The seconds after which it is raised; 0: never. */
-static uint64_t seconds_of(const struct host *host)
+struct soft *soft_start(const struct host *host,
+                        const struct board_interp *self, uint32_t threads)
 {
     uint64_t timeout = host_number(host, "timeout", 0);
-    uint64_t before = host_number(host, "timeout_soft", 0);
-
-    return before > 0 && timeout > before ? timeout - before : 0;
-}
-
-struct soft *soft_start(const struct host *host, uint32_t threads)
-{
-    uint64_t seconds = seconds_of(host);
     struct soft *soft;
 
-    if (seconds == 0)
+    if (timeout == 0 || host_number(host, "timeout_soft", 0) == 0)
         return NULL;
     soft = calloc(1, sizeof(*soft) + threads * sizeof(soft->seats[0]));
     if (!soft)
         return NULL;
     soft->host = host;
+    soft->self = self;
     soft->count = threads;
-    soft->after_ns = seconds * NS_PER_S;
+    soft->timeout_ns = timeout * NS_PER_S;
     soft->exception = Py_NewRef(loader_request_timeout(&host->loader));
     if (thread_start(soft))
         return soft;
@@ -135,7 +142,7 @@ struct soft_seat *soft_enter(struct soft *soft)
     return seat;
 }
 
-void soft_watch(struct soft *soft, const struct board_interp *loop)
+void soft_watch(struct soft *soft, struct board_interp *loop)
 {
     struct soft_seat *seat = soft_enter(soft);
 
@@ -148,16 +155,15 @@ void soft_begin(struct soft_seat *seat, const struct exchange *x)
     if (likely(!seat))
         return;
     seat->x = x;
-    seat->began_ns = now_ns();
 }
 
 void soft_end(struct soft_seat *seat)
 {
     if (likely(!seat))
         return;
-    seat->began_ns = 0;
+    seat->x = NULL;
     /* Raised too late, it must not hit the next request. */
     if (seat->raised)
         PyThreadState_SetAsyncExc(seat->thread, NULL);
-    seat->raised = false;
+    seat->seen = seat->raised = false;
 }

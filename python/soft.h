@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * soft - --timeout-soft: before the worker gives a request up and the
- * interpreter is killed, an exception is raised in the thread that runs it, so
- * that the application may roll back and answer.
+ * soft - --timeout-soft: when a request has taken too long, and its stacks are
+ * in the log, an exception is raised in the thread that runs it, so that the
+ * application may roll back and answer. Only then the worker gives it up, and
+ * the interpreter is killed.
  *
  * One thread for each interpreter looks after all others, under the GIL like
  * them. It reaches Python code only: a thread that waits in C gets the
@@ -19,7 +20,8 @@ struct soft;
 struct soft_seat;
 
 /* With the GIL. NULL when it is off, or cannot be (logged). */
-struct soft *soft_start(const struct host *host, uint32_t threads);
+struct soft *soft_start(const struct host *host,
+                        const struct board_interp *self, uint32_t threads);
 void soft_stop(struct soft *soft);
 
 /* The calling thread takes a seat. */
@@ -29,7 +31,7 @@ struct soft_seat *soft_enter(struct soft *soft);
  * The calling thread runs an event loop, where no single request has the
  * thread: the exception is raised when the loop does not come round.
  */
-void soft_watch(struct soft *soft, const struct board_interp *loop);
+void soft_watch(struct soft *soft, struct board_interp *loop);
 
 /* Around each request. */
 void soft_begin(struct soft_seat *seat, const struct exchange *x);

@@ -241,7 +241,7 @@ static PyObject *begin(PyObject *self, PyObject *args)
                                 exchange_loop_fd(&asgi->loop), bell);
     if (!added)
         return NULL;
-    soft_watch(soft_start(engine->host, 1), asgi->self);
+    soft_watch(soft_start(engine->host, asgi->self, 1), asgi->self);
     engine->on_serving(engine->host, asgi->self);
     atomic_store(&engine->host->board->streams, 1);
     turn(asgi);

@@ -159,7 +159,7 @@ void wait_thread_run(struct host *host, struct wsgi *wsgi, uint32_t interp)
     bool in_main;
 
     must(wait_thread_count(host, &threads, &in_main));
-    waiter.soft = soft_start(host, threads);
+    waiter.soft = soft_start(host, waiter.self, threads);
     if (in_main)
         serve(&waiter);
     else

@@ -73,6 +73,7 @@ static void place_reset(struct board_interp *place)
     atomic_store(&place->beds, 0);
     atomic_store(&place->pid, 0);
     atomic_store(&place->stuck_ns, 0);
+    atomic_store(&place->late_ns, 0);
     atomic_store(&place->busy_since_ns, 0);
     atomic_store(&place->requests, 0);
     atomic_store(&place->cpu_ns, 0);
@@ -195,6 +196,19 @@ static void on_stuck(struct master *master, uint32_t slot)
     drain(master, slot, kill_ns);
 }
 
+/* Where the thread is, before an exception gets it out of there. */
+static void show_late(struct master *master, uint32_t slot)
+{
+    struct board_interp *place = board_interp(master->board, slot);
+    pid_t pid = atomic_load(&place->pid);
+
+    if (atomic_load(&place->late_ns) == 0 || pid <= 0 ||
+        !stacks_may_start(master))
+        return;
+    kill(pid, BOARD_STACKS_SIGNAL);
+    atomic_store(&place->late_ns, 0);
+}
+
 /* Of several threads only the stuck one is left. */
 static bool only_stuck_left(const struct master *master, uint32_t slot)
 {
@@ -307,6 +321,8 @@ static void look_at(struct master *master, uint32_t slot)
     if (interp->stuck_ns == 0 && is_stuck(master, slot) &&
         stacks_may_start(master))
         on_stuck(master, slot);
+    if (interp->stuck_ns == 0)
+        show_late(master, slot);
     kill_overdue(master, slot);
 }
 

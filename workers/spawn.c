@@ -191,6 +191,7 @@ void spawn_conn_config(struct conn_config *conn, const struct config *config)
         .socket_ping_ms = milliseconds(config->ws_ping_interval),
         .socket_ping_timeout_ms = milliseconds(config->ws_ping_timeout),
         .request_timeout_ms = milliseconds(config->timeout),
+        .request_soft_ms = milliseconds(config->timeout_soft),
         .connections_max = connections_max(config),
         .address_max = (uint32_t)min_u64(config->limit_address_connections,
                                          UINT32_MAX),

@@ -111,11 +111,11 @@ def test_soft_timeout(start, loop):
     if loop == "uvloop":
         pytest.importorskip("uvloop")
     server = start("asgi_app:app", "-w", "1", "--asgi-loop", loop,
-                   "--timeout", "30", "--timeout-soft", "29")
+                   "--timeout", "1", "--timeout-soft", "29")
     pid = server.get("/").json["pid"]
     for _ in range(2):
         assert server.get("/busy").text == "RequestTimeout"
-    server.wait_log("event loop was held up for 1 s.*--timeout-soft")
+    server.wait_log("WORKER TIMEOUT.*event loop was held up for 1 s.*--timeout-soft")
     assert server.get("/").json["pid"] == pid
 
 

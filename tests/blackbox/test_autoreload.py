@@ -1,7 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""--reload and --timeout-soft."""
-
-import time
+"""--reload."""
 
 import pytest
 
@@ -77,38 +75,3 @@ def server_says(server, status, text):
             return False
         return response.status == status and text in response.text
     return says
-
-
-SLOW = """
-import time
-ROLLED_BACK = []
-def app(environ, start_response):
-    if environ["PATH_INFO"] == "/slow":
-        try:
-            while True:
-                time.sleep(0.01)
-        except TimeoutError:
-            ROLLED_BACK.append(1)
-            raise
-    start_response("200 OK", [("Content-Type", "text/plain")])
-    return [b"%d" % len(ROLLED_BACK)]
-"""
-
-
-@pytest.mark.parametrize("threads", ["1", "3"])
-def test_a_soft_timeout_lets_the_application_roll_back(start, tmp_path,
-                                                       threads):
-    (tmp_path / "slow_.py").write_text(SLOW)
-    server = start("slow_:app", "-w", "1", "--threads", threads, "--timeout",
-                   "31", "--timeout-soft", "30", chdir=tmp_path)
-    pids = [p.pid for p in server.interpreters()]
-    response = server.get("/slow")
-    assert response.status == 504
-    # Where it was is in the log; the interpreter serves on.
-    assert "in app" in server.log() and "RequestTimeout" in server.log()
-    for _ in range(20):
-        assert server.get("/").text == "1"
-    assert [p.pid for p in server.interpreters()] == pids
-    # Nothing of it is left for the next request.
-    time.sleep(0.2)
-    assert server.get("/").status == 200
