@@ -81,3 +81,16 @@ const char *check_status_name(enum check_status status)
 
     return names[status];
 }
+
+/* A name is what a vendor likes, and usable memory less than installed. */
+const char *check_confidence(const struct check *check)
+{
+    if (check->status == CHECK_UNKNOWN)
+        return "unknown";
+    if (strcmp(check->source, "measured") == 0)
+        return "measured";
+    if (strcmp(check->source, "model name") == 0 ||
+        strcmp(check->source, "kernel") == 0)
+        return "inferred";
+    return "reported";
+}

@@ -51,6 +51,8 @@ void check_that(struct check *check, bool holds, enum check_status otherwise);
 
 void checks_summarize(const struct checks *checks,
                       struct checks_summary *ret_summary);
+/* "measured", "reported", "inferred" from something else, "unknown". */
+const char *check_confidence(const struct check *check);
 /* "pass", "warn", "fail", "unknown" */
 const char *check_status_name(enum check_status status);
 

@@ -361,8 +361,7 @@ void plan_place(struct plan_work *work)
     for (uint32_t i = 0; i < plan->n_workers; i++)
         place_worker(work, &plan->places[i]);
     if (plan->n_remote > 0)
-        plan_warn(plan, "%u worker%s on remote memory", plan->n_remote,
-                  plan->n_remote == 1 ? "" : "s");
+        plan_warn(plan, "%u workers on remote memory", plan->n_remote);
     if (plan->n_reserved < reserved)
         plan_warn(plan, "%u of %u reserved cores given to workers",
                   reserved - plan->n_reserved, reserved);

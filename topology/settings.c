@@ -39,6 +39,12 @@ static const struct number_setting numbers[] = {
      NUMBER_FILE("net/core/wmem_max"), AT_LEAST, 16 << 20},
     {"net.backlog", "packets waiting per CPU", "net.core.netdev_max_backlog",
      NUMBER_FILE("net/core/netdev_max_backlog"), AT_LEAST, 16384},
+    {"net.budget", "packets taken at once", "net.core.netdev_budget",
+     NUMBER_FILE("net/core/netdev_budget"), AT_LEAST, 600},
+    {"net.fin_timeout", "seconds in FIN-WAIT-2", "net.ipv4.tcp_fin_timeout",
+     NUMBER_FILE("net/ipv4/tcp_fin_timeout"), AT_MOST, 60},
+    {"net.tw_reuse", "ports in TIME-WAIT reused", "net.ipv4.tcp_tw_reuse",
+     NUMBER_FILE("net/ipv4/tcp_tw_reuse"), AT_LEAST, 1},
     {"vm.zone_reclaim", "zone reclaim", "vm.zone_reclaim_mode",
      NUMBER_FILE("vm/zone_reclaim_mode"), EXACTLY, 0},
     {"vm.swappiness", "swappiness", "vm.swappiness",
@@ -121,6 +127,44 @@ static void check_huge_pages(const char *root, struct checks *checks)
         check_remedy(c, "echo madvise > %s", path);
 }
 
+/* To defragment when a page is needed is a pause at the worst time. */
+static void check_defrag(const char *root, struct checks *checks)
+{
+    static const char path[] = "/sys/kernel/mm/transparent_hugepage/defrag";
+    char text[128], word[32];
+    struct check *c;
+
+    if (!sysfile_text(root, path, text, sizeof(text)))
+        return;
+    c = add(checks, "vm.huge_page_defrag", "huge page defragmentation", path);
+    chosen(text, word, sizeof(word));
+    check_need(c, "madvise or defer");
+    check_found(c, "%s", word);
+    check_that(c, strcmp(word, "always") != 0, CHECK_WARN);
+    if (c->status != CHECK_PASS)
+        check_remedy(c, "echo defer+madvise > %s", path);
+}
+
+/* Connections to upstream servers take one each, for a minute. */
+static void check_ports(const char *root, struct checks *checks)
+{
+    static const char path[] = NUMBER_FILE("net/ipv4/ip_local_port_range");
+    unsigned first, last;
+    struct check *c;
+    char text[64];
+
+    if (!sysfile_text(root, path, text, sizeof(text)) ||
+        sscanf(text, "%u %u", &first, &last) != 2 || last < first)
+        return;
+    c = add(checks, "net.ports", "ports to connect from", path);
+    check_need(c, ">= 28000");
+    check_found(c, "%u (%u-%u)", last - first + 1, first, last);
+    check_that(c, last - first + 1 >= 28000, CHECK_WARN);
+    if (c->status != CHECK_PASS)
+        check_remedy(c, "sysctl -w net.ipv4.ip_local_port_range='%u %u'", 32768,
+                     60999);
+}
+
 /* Bound processes only pay for what would move their pages to them. */
 static void check_balancing(const char *root, const struct plan *plan,
                             struct checks *checks)
@@ -155,24 +199,6 @@ static void check_io_uring(const char *root, struct checks *checks)
     check_that(c, value == 0, CHECK_WARN);
     if (c->status != CHECK_PASS)
         check_remedy(c, "sysctl -w kernel.io_uring_disabled=0");
-}
-
-/* The others save power by starting slowly, which is latency. */
-static void check_governor(const char *root, struct checks *checks)
-{
-    static const char path[] =
-        "/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor";
-    struct check *c;
-    char text[64];
-
-    if (!sysfile_text(root, path, text, sizeof(text)))
-        return;
-    c = add(checks, "cpu.governor", "CPU frequency governor", path);
-    check_need(c, "performance");
-    check_found(c, "%s", text);
-    check_that(c, strcmp(text, "performance") == 0, CHECK_WARN);
-    if (c->status != CHECK_PASS)
-        check_remedy(c, "cpupower frequency-set -g performance");
 }
 
 /* With any other a look at the clock is a system call. */
@@ -243,11 +269,12 @@ void settings_check(const char *root, const struct machine *machine,
 {
     for (size_t i = 0; i < ARRAY_SIZE(numbers); i++)
         check_number(root, &numbers[i], checks);
+    check_ports(root, checks);
     check_huge_pages(root, checks);
+    check_defrag(root, checks);
     if (machine->n_nodes > 1)
         check_balancing(root, plan, checks);
     check_io_uring(root, checks);
-    check_governor(root, checks);
     check_clock(root, checks);
     check_irqbalance(root, plan, checks);
     check_files(root, checks);

@@ -59,6 +59,17 @@ def put_cpus(tree):
         tree.put(f"{cache}/size", "32768K")
         tree.put(f"{cache}/shared_cpu_map", mask(cluster))
         tree.put(f"{base}/cpu{cpu}/acpi_cppc/nominal_freq", 3250)
+    tree.put(f"{base}/cpu0/cpufreq/scaling_governor", "powersave")
+    tree.put(f"{base}/cpu0/cpufreq/energy_performance_preference", "power")
+    tree.put(f"{base}/cpufreq/boost", 0)
+    for state, (name, latency, off) in enumerate(
+            [("POLL", 0, 0), ("C1", 1, 0), ("C2", 100, 0), ("C3", 800, 1)]):
+        idle = f"{base}/cpu0/cpuidle/state{state}"
+        tree.put(f"{idle}/name", name)
+        tree.put(f"{idle}/latency", latency)
+        tree.put(f"{idle}/disable", off)
+    tree.put(f"{base}/smt/control", "on")
+    tree.put(f"{base}/isolated", "")
 
 
 def put_proc(tree, hypervisor, hostname):

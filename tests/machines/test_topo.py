@@ -207,6 +207,43 @@ def test_fixes_are_commands(tmp_path):
     assert run.returncode == 0
 
 
+def test_how_processors_are_run(tmp_path):
+    tree = sysroot.build(tmp_path)
+    found = checks("--sysroot", tmp_path)
+    assert found["cpu.governor"]["status"] == "warn"
+    assert found["cpu.governor"]["found"] == "powersave, prefers power"
+    assert found["cpu.boost"]["status"] == "warn"
+    assert found["cpu.boost"]["remedy"].startswith("echo 1 > ")
+    # The deepest one is switched off.
+    assert found["cpu.idle"]["found"] == "100 us (C2)"
+    assert found["cpu.idle"]["status"] == found["cpu.smt"]["status"] == "pass"
+    assert "cpu.isolated" not in found
+    assert found["irq.affinity"]["found"] == "eth0: 1 of 1 may go elsewhere"
+    assert found["disk.data"]["found"] == (
+        "md127 raid10, 7680 GB, 4 x NVMe, PCIe 4.0")
+    base = "/sys/devices/system/cpu"
+    tree.put(f"{base}/cpu0/cpufreq/energy_performance_preference",
+             "balance_performance")
+    tree.put(f"{base}/cpu0/cpuidle/state3/disable", 0)
+    for irq in (40, 41):
+        tree.put(f"/proc/irq/{irq}/smp_affinity_list", "0,32")
+    found = checks("--sysroot", tmp_path)
+    assert found["cpu.governor"]["status"] == "pass"
+    assert found["cpu.idle"]["found"] == "800 us (C3)"
+    assert found["cpu.idle"]["status"] == "warn"
+    assert "irq.affinity" not in found
+
+
+def test_confidence_is_told(tmp_path):
+    sysroot.build(tmp_path)
+    found = checks("--sysroot", tmp_path)
+    assert found["cpu.cores"]["confidence"] == "reported"
+    assert found["disk.iops"]["confidence"] == "unknown"
+    file = next(file for file in FILES if "epyc-7402" in file.name or
+                "2n8c2t" in file.name)
+    assert checks("--xml", file)["mem.size"]["confidence"] == "inferred"
+
+
 def test_slow_memory_fails(tmp_path):
     sysroot.build(tmp_path, memory_type=0x1a, speed=3200)
     found = checks("--sysroot", tmp_path)

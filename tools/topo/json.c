@@ -466,6 +466,7 @@ static void put_checks(struct json *j, const struct report *r)
         json_text(j, "need", c->need);
         json_text(j, "found", c->found);
         json_text(j, "source", text_or_null(c->source));
+        json_text(j, "confidence", check_confidence(c));
         json_text(j, "remedy", text_or_null(c->remedy));
         json_close(j, '}');
     }

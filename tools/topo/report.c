@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "topology/settings.h"
+#include "topology/settings_cpu.h"
 #include "topology/tier.h"
 
 /* A file or description of a machine has no /proc to look into. */
@@ -63,8 +64,11 @@ static void grade(struct report *r)
                                .random_read_iops = r->iops};
 
     tier_check(&facts, &r->checks);
-    if (r->root)
+    if (r->root) {
         settings_check(r->root, r->machine, r->plan, &r->checks);
+        settings_cpu_check(r->root, &r->checks);
+        settings_irq_check(r->machine, r->plan, r->devices, &r->checks);
+    }
     checks_summarize(&r->checks, &r->summary);
 }
 

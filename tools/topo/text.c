@@ -350,8 +350,10 @@ static void draw_tier(struct pen *pen)
     pen_draw(pen, INK_DIM, "%-22s%s", "need", "found");
     pen_line(pen);
     for (uint32_t i = 0; i < checks->n; i++)
-        if (strcmp(checks->items[i].group, "tier") == 0)
+        if (strcmp(checks->items[i].group, "tier") == 0) {
             draw_check(pen, &checks->items[i]);
+            draw_remedy(pen, &checks->items[i]);
+        }
 }
 
 static void draw_kernel(struct pen *pen)
