@@ -5,9 +5,10 @@ settle         wait until it serves, and each worker has its interpreter
 load=N         N requests, a connection each
 load           the same behind the following steps, until they are done
 write=FILE=T   as echo would
+workers=N      wait until there are so many, with an interpreter each
 pinned=LIST    wait until workers are bound to these CPUs, one to each
 renewed        wait until interpreters that were shown are gone
-show           names, CPUs and memory maps of the server's processes
+show           names, CPUs, huge pages and memory maps of the processes
 """
 import os
 import pathlib
@@ -36,11 +37,15 @@ def processes():
             yield folder, name
 
 
-def cpus_of(folder):
+def status(folder, key):
     for line in read(folder / "status").splitlines():
-        if line.startswith("Cpus_allowed_list:"):
+        if line.startswith(key + ":"):
             return line.split()[1]
     return ""
+
+
+def cpus_of(folder):
+    return status(folder, "Cpus_allowed_list")
 
 
 def parse(text):
@@ -70,9 +75,7 @@ def settle():
 
     def is_settled():
         nonlocal seen, since
-        names = [name for _, name in processes()]
-        count = [sum(name.startswith(kind) for name in names)
-                 for kind in KINDS[:2]]
+        count = counts()
         if count != seen or count[0] != count[1] or count[0] == 0:
             seen, since = count, time.monotonic()
         return time.monotonic() - since > 1
@@ -116,6 +119,12 @@ def pinned(cpus):
     wait(is_pinned, f"binding to {cpus}")
 
 
+def counts():
+    names = [name for _, name in processes()]
+    return [sum(name.startswith(kind) for name in names)
+            for kind in KINDS[:2]]
+
+
 def interpreters():
     return {folder.name for folder, name in processes()
             if name.startswith(KINDS[1])}
@@ -123,7 +132,8 @@ def interpreters():
 
 def show():
     for folder, name in processes():
-        print(f"PROCESS {name}|{cpus_of(folder)}")
+        print(f"PROCESS {name}|{cpus_of(folder)}|"
+              f"{status(folder, 'THP_enabled')}")
         print(read(folder / "numa_maps"), end="")
     print("@@@", flush=True)
 
@@ -152,6 +162,9 @@ class Steps:
     def write(self, value):
         file, _, text = value.partition("=")
         pathlib.Path(file).write_text(text)
+
+    def workers(self, count):
+        wait(lambda: counts() == [int(count)] * 2, f"{count} workers")
 
     def pinned(self, cpus):
         pinned(parse(cpus))

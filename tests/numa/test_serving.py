@@ -90,7 +90,7 @@ def arena_pages(lines):
 
 
 class Seen(tuple):
-    """(CPUs, {node: pages}), and the pages of arenas."""
+    """(CPUs, {node: pages}), the pages of arenas, and if huge ones are its."""
 
 
 def parse_processes(text):
@@ -98,9 +98,10 @@ def parse_processes(text):
     found = {}
     for part in text.split("PROCESS ")[1:]:
         title, *lines = part.splitlines()
-        name, cpus = title.split("|")
+        name, cpus, huge = title.split("|")
         seen = Seen((cpus, private_pages(lines)))
         seen.arena = arena_pages(lines)
+        seen.huge = huge == "1"
         found[name.strip()] = seen
     return found
 
@@ -275,15 +276,27 @@ def test_a_quota_means_no_binding(image):
     assert {cpus for cpus, _ in late.values()} == {"0-7"}
 
 
+HUGE = "echo always > /sys/kernel/mm/transparent_hugepage/enabled"
+
+
 def test_preloaded_pages_are_local(image):
-    """One template on each node: what its interpreters share is there."""
-    served = serve(image, "2n8c", PLAN, args="--preload", start=40)
-    late = served.shown[-1]
+    """One template on each node: what its interpreters share is there, in
+    small pages. Then a CPU goes, and the last worker with it."""
+    served = serve(image, "2n8c", PLAN, args="--preload", start=40,
+                   before=HUGE, steps="settle load=150 show load "
+                   "write=/sys/devices/system/cpu/cpu7/online=0 workers=6 "
+                   "settle show")
+    early, late = served.shown
     assert sorted(re.findall(r"of node (\d)", " ".join(
-        of_kind(late, "template")))) == ["0", "1"]
-    assert_pages(late, {cpu_list(place["pus"]): place["memory_node"]
-                        for place in served.first[0]["plan"]["placement"]},
-                 0.95)
+        of_kind(early, "template")))) == ["0", "1"]
+    places = {cpu_list(place["pus"]): place["memory_node"]
+              for place in served.first[0]["plan"]["placement"]}
+    assert_pages(early, places, 0.95)
+    for kind, huge in ("worker", True), ("interpreter", False):
+        assert {seen.huge for seen in of_kind(early, kind).values()} == {huge}
+    assert "7" in places
+    # One core less to share out: all but the reserved one have a worker.
+    assert_pages(late, {cpu: int(cpu > "3") for cpu in "123456"}, 0.95)
 
 
 def test_a_cpuset_that_moves(image):
