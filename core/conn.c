@@ -350,14 +350,14 @@ static bool peer_takes(const struct conn_set *set, struct conn *c)
 {
     struct tcp_info info;
     socklen_t len = sizeof(info);
-    uint64_t acked = c->acked;
+    uint32_t acked = c->acked;
     int unsent = 0;
 
     if (set->listener[c->peer.listener].family != AF_UNIX) {
         if (getsockopt(c->fd, IPPROTO_TCP, TCP_INFO, &info, &len) == 0)
-            acked = info.tcpi_bytes_acked;
+            acked = (uint32_t)info.tcpi_bytes_acked;
     } else if (ioctl(c->fd, SIOCOUTQ, &unsent) == 0) {
-        acked = (uint64_t)unsent + 1;
+        acked = (uint32_t)unsent + 1;
     }
     if (acked == c->acked)
         return false;

@@ -96,6 +96,7 @@ static void start(struct conn_set *set, uint32_t index, int fd)
     c->fd = fd;
     c->state = CONN_IDLE;
     c->flags = CONN_FRESH;
+    c->accepted_ms = (uint32_t)set->now_ms;
     c->peer.listener = (uint16_t)index;
     c->peer.family = (uint8_t)set->listener[index].family;
     ip = peer_format(&c->peer, fd);

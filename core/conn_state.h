@@ -110,7 +110,8 @@ struct conn {
         uint32_t discarded; /* while lingering, after the last of them */
     };
     struct conn_transfer *transfer; /* a static file, being sent */
-    uint64_t acked; /* what the peer had acknowledged at the last look */
+    uint32_t acked;       /* by the peer at the last look: the lower half */
+    uint32_t accepted_ms; /* the lower half of set->now_ms then */
     struct exchange_peer peer;
     uint16_t proxy_port; /* what the client connected to: CONN_PROXIED */
     struct ip proxy;

@@ -14,6 +14,8 @@
 #define WORDS_MAX 8
 #define WORD_BYTES 64
 #define LENGTH_BYTES 4
+/* Who hangs is not waited for. */
+#define ROLL_PATIENCE_NS (NS_PER_S / 2)
 
 /* One command being carried out. */
 struct call {
@@ -80,8 +82,22 @@ static json_t *show_listeners(struct call *call)
     return report_listeners(call->observer);
 }
 
+/* The client's note is until when the workers have time to tell. */
 static json_t *show_connections(struct call *call)
 {
+    struct master *master = call->observer->master;
+    struct gate_client *client = call->client;
+    uint64_t now = now_ns();
+
+    if (client->note == 0) {
+        roll_ask(&master->roll, master->board);
+        client->note = now + ROLL_PATIENCE_NS;
+    }
+    call->later = now < client->note &&
+                  !roll_is_complete(&master->roll, master->board);
+    if (call->later)
+        return NULL;
+    client->note = 0;
     return report_connections(call->observer);
 }
 
@@ -231,7 +247,7 @@ static const struct command {
     {"show stats", "", show_stats, "Show counters and times"},
     {"show listeners", "", show_listeners, "Show bound sockets"},
     {"show connections", "", show_connections,
-     "Show connections and queues of each I/O worker"},
+     "List connections, and the queues of each I/O worker"},
     {"show keepalive", "", show_keepalive,
      "Recommend a --keep-alive from the gaps between requests"},
     {"worker add", " [N]", worker_add, "Start N more workers (default 1)"},

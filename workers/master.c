@@ -357,6 +357,8 @@ static int prepare(struct master *master, struct config_error *error)
     if (err == 0)
         err = live_new(&master->live);
     if (err == 0)
+        err = roll_init(&master->roll, master->board->worker_slots);
+    if (err == 0)
         err = watch(master, master->board->master_doorbell_fd);
     if (err == 0)
         err = upgrade_watch(master);
@@ -387,6 +389,7 @@ static void release(struct master *master)
     free(master->slots);
     free(master->interps);
     live_free(master->live);
+    roll_done(&master->roll);
     if (master->board != NULL)
         munmap(master->board, master->board->bytes);
 }
@@ -435,8 +438,7 @@ int master_run(struct config *config, const struct config_input *input,
     notify_init(&master.notify);
     if (prepare(&master, &error) < 0) {
         /* Also on the terminal when the log goes to a file. */
-        if (error.text[0] != '\0')
-            fprintf(stderr, "\nError: %s\n", error.text);
+        config_error_print(&error);
         if (error.text[0] != '\0' && master.logs.error_fd != STDERR_FILENO)
             log_error("%s", error.text);
         daemon_report(master.daemon, error.exit_code, error.text);

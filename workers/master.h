@@ -16,6 +16,7 @@
 #include "workers/daemon.h"
 #include "workers/listener.h"
 #include "workers/live.h"
+#include "workers/roll.h"
 #include "workers/logs.h"
 #include "workers/notify.h"
 #include "workers/placement.h"
@@ -170,6 +171,7 @@ struct master {
     struct template retired;  /* not needed any more, or soon not */
     struct live *live;        /* what workers read after a reload */
     struct crowd_hall *crowd; /* connections by address; NULL: no limit */
+    struct roll roll;         /* who is connected, when somebody asks */
     struct upgrade upgrade;
     struct queues queues;
     struct rollout rollout;

@@ -418,9 +418,61 @@ static json_t *connections_json(const struct observer *observer)
     return list;
 }
 
+static void peer_format(const struct exchange_peer *peer, char out[64])
+{
+    int len = (int)min_u64(peer->addr_len, sizeof(peer->addr));
+    bool v6 = peer->family == AF_INET6;
+
+    if (len == 0)
+        snprintf(out, 64, "unix");
+    else if (peer->portless || peer->port == 0)
+        snprintf(out, 64, "%.*s", len, peer->addr);
+    else
+        snprintf(out, 64, "%s%.*s%s:%u", v6 ? "[" : "", len, peer->addr,
+                 v6 ? "]" : "", peer->port);
+}
+
+static json_t *line_json(const struct conn_line *line, uint32_t slot)
+{
+    char peer[64];
+    size_t target = min_u64(line->target_len, sizeof(line->target));
+    json_t *json;
+
+    peer_format(&line->peer, peer);
+    json = json_pack("{s:s, s:s, s:f, s:f, s:i, s:i}", "peer", peer, "state",
+                     conn_line_state_name(line->state), "age",
+                     seconds(line->age_ms * NS_PER_MS), "since",
+                     seconds(line->since_ms * NS_PER_MS), "requests",
+                     line->requests, "worker", slot);
+    /* Bytes that are no UTF-8 make no JSON. */
+    json_object_set_new(json, "target", json_null());
+    if (target > 0)
+        json_object_set_new(json, "target", json_stringn(line->target, target));
+    return json;
+}
+
+/* As the workers told it last. */
+static json_t *lines_json(const struct observer *observer)
+{
+    const struct master *master = observer->master;
+    json_t *list = json_array();
+
+    for (uint32_t i = 0; i < master->board->worker_slots; i++) {
+        uint32_t count = 0;
+        const struct conn_line *lines = roll_lines(&master->roll, i, &count);
+
+        for (uint32_t n = 0; lines != NULL && n < count; n++)
+            json_array_append_new(list, line_json(&lines[n], i));
+    }
+    return list;
+}
+
 json_t *report_connections(const struct observer *observer)
 {
-    return counted("connections", connections_json(observer));
+    json_t *json = counted("connections", lines_json(observer));
+
+    json_object_set_new(json, "workers", connections_json(observer));
+    return json;
 }
 
 static json_t *choices_json(const struct keepalive_choice *choices)

@@ -25,6 +25,7 @@ json_t *report_listeners(const struct observer *observer);
 json_t *report_keepalive(const struct observer *observer);
 /* The counters and histograms of all workers together. */
 void report_sum(const struct observer *observer, struct stats *sum);
-/* Of each I/O worker: its connections and what they wait for. */
+/* Each connection, as the workers told it last (roll.h), and of each I/O
+ * worker what its connections wait for. */
 json_t *report_connections(const struct observer *observer);
 #endif

@@ -275,6 +275,7 @@ static _Noreturn void worker_child(struct master *master, uint32_t slot,
         .io = backend_of(master->config),
         .logs = &master->logs,
         .live = master->live,
+        .roll = &master->roll,
         .live_serial = atomic_load(&master->live->serial),
         .graceful_timeout_ms = milliseconds(master->config->graceful_timeout),
     };

@@ -303,6 +303,21 @@ static void look_for_connections(struct worker *worker)
     conn_accept_again(worker->conns);
 }
 
+static bool is_asked(const struct worker *worker)
+{
+    const struct worker_spec *spec = worker->spec;
+
+    return spec->roll != NULL && roll_is_asked(spec->roll, spec->slot);
+}
+
+static void tell_connections(const struct worker *worker)
+{
+    const struct worker_spec *spec = worker->spec;
+
+    if (unlikely(is_asked(worker)))
+        roll_answer(spec->roll, spec->slot, worker->conns, spec->board);
+}
+
 static void report(struct worker *worker)
 {
     struct board_worker *self = worker->self;
@@ -385,7 +400,7 @@ static int wait_events(struct worker *worker, struct ring_event *events)
     atomic_store(&self->sleeping, BOARD_ASLEEP);
     if (exchange_has_progress(&worker->table) ||
         command_of(worker) != worker->obeyed || has_lost(worker) ||
-        is_called(worker))
+        is_called(worker) || is_asked(worker))
         wait = 0;
     count = ring_wait(worker->ring, events, EVENTS, wait);
     atomic_store_explicit(&self->sleeping, BOARD_AWAKE, memory_order_relaxed);
@@ -410,6 +425,7 @@ static int turn(struct worker *worker, struct ring_event *events)
     if (worker->log)
         access_log_turn(worker->log, worker->now_ns);
     report(worker);
+    tell_connections(worker);
     obey(worker, command_of(worker));
     return 0;
 }

@@ -10,6 +10,7 @@
 #include "core/board.h"
 #include "core/conn.h"
 #include "workers/live.h"
+#include "workers/roll.h"
 #include "workers/logs.h"
 
 struct worker_spec {
@@ -23,6 +24,7 @@ struct worker_spec {
     uint32_t graceful_timeout_ms;
     const struct live *live; /* newer settings than these; NULL: never */
     uint32_t live_serial;    /* these */
+    struct roll *roll;       /* who is connected; NULL: nobody asks */
 };
 
 /* The exit code of the process: 0 drained, 1 could not start. */

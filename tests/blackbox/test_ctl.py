@@ -6,6 +6,7 @@ import os
 import pathlib
 import pty
 import shutil
+import signal
 import socket
 import struct
 import subprocess
@@ -13,7 +14,7 @@ import sys
 
 import pytest
 
-from client import wait_until
+from client import request_bytes, wait_until
 
 pytestmark = pytest.mark.gcorn
 GUNICORNC = pathlib.Path(sys.executable).parent / "gunicornc"
@@ -82,11 +83,69 @@ def test_shows_what_there_is(ctl):
     assert it.ask("show", "config")["workers"] == 2
     assert it.ask("show", "listeners")["listeners"][0]["address"] == (
         "http://%s:%d" % it.server.address)
-    connections = it.ask("show", "connections")["connections"]
-    assert {c["worker_pid"] for c in connections} == {
-        p.pid for p in it.server.workers()}
     text = it.run("show", "workers").stdout
     assert "PID" in text and str(workers["workers"][0]["pid"]) in text
+
+
+def test_lists_connections(ctl, go):
+    it = ctl()
+    idle, busy, slow = (it.server.connect() for _ in range(3))
+    for _ in range(3):
+        idle.request("/")
+    busy.send(request_bytes("/hold?t=busy&file=%s" % go))
+    it.server.traced("hold busy")
+    slow.send(b"GET / HT")
+    peers = {name: "127.0.0.1:%d" % connection.sock.getsockname()[1]
+             for name, connection in (("idle", idle), ("waiting", busy),
+                                      ("receiving", slow))}
+
+    def listed():
+        shown = it.ask("show", "connections")
+        found = {c["peer"]: c for c in shown["connections"]}
+        return {name: found[peer] for name, peer in peers.items()
+                if peer in found and found[peer]["state"] == name}
+
+    wait_until(lambda: len(listed()) == 3, what="three connections")
+    seen = listed()
+    assert seen["idle"]["requests"] == 3
+    assert seen["waiting"]["requests"] == 1
+    assert seen["waiting"]["target"].startswith("/hold?t=busy")
+    assert all(c["age"] >= c["since"] >= 0 for c in seen.values())
+    shown = it.ask("show", "connections")
+    assert {w["worker_pid"] for w in shown["workers"]} == {
+        p.pid for p in it.server.workers()}
+    text = it.run("show", "connections").stdout
+    assert "PEER" in text and peers["waiting"] in text
+    go.touch()
+    assert busy.response().status == 200
+    for connection in (idle, busy, slow):
+        connection.close()
+    wait_until(lambda: not any(
+        c["peer"] in peers.values()
+        for c in it.ask("show", "connections")["connections"]))
+
+
+def test_answers_while_every_interpreter_is_busy(ctl, go):
+    """And while a worker hangs, whose connections are then left out."""
+    it = ctl()
+    holders = [it.server.connect() for _ in range(4)]
+    for i, holder in enumerate(holders):
+        holder.send(request_bytes("/hold?t=%d&file=%s" % (i, go)))
+    wait_until(lambda: sum(
+        c["state"] == "waiting" for c in
+        it.ask("show", "connections")["connections"]) == 4)
+    assert [w["running"] for w in
+            it.ask("show", "workers")["workers"]] == [1, 1]
+    hung = it.server.workers()[0].pid
+    os.kill(hung, signal.SIGSTOP)
+    try:
+        shown = it.ask("show", "connections")
+        assert len(shown["workers"]) == 2
+        assert it.ask("show", "stats")["pid"] == it.server.pid
+    finally:
+        os.kill(hung, signal.SIGCONT)
+        go.touch()
+    assert all(holder.response().status == 200 for holder in holders)
 
 
 def test_help_lists_the_commands_and_unknown_ones_fail(ctl):
