@@ -26,6 +26,22 @@ ARITY = {
     "on_dirty_starting": 1, "dirty_post_fork": 2, "dirty_worker_init": 1,
     "dirty_worker_exit": 2,
 }
+# Words to choose from: what None means, and what is said of "".
+CHOICES = {
+    "asgi_loop": ("auto", "Invalid ASGI loop: "),
+    "asgi_lifespan": ("auto", "Invalid ASGI lifespan: "),
+    "header_map": (None, "Invalid header map behaviour: "),
+    "http2_cleartext": ("off", "Invalid http2_cleartext: "),
+    "http_protocols": ("h1", None),  # that, too
+    "http_parser": ("auto", "http_parser must be one of: auto, fast, python"),
+}
+WRONG_TYPE = {
+    **dict.fromkeys(("asgi_loop", "asgi_lifespan", "header_map",
+                     "http2_cleartext"), "Invalid type for casting: %s"),
+    "http_parser": "http_parser must be a string%.0s",
+    "http_protocols": "http_protocols must be a string%.0s",
+    "proxy_protocol": "proxy_protocol must be string or bool%.0s",
+}
 SWITCHES = {  # a bool in place of a string
     "proxy_protocol": ("off", "auto"),
     "http2_cleartext": ("off", "prior-knowledge"),
@@ -90,7 +106,7 @@ def boolean(name, value):
 
 def string(name, value):
     if value is None:
-        return None
+        return CHOICES[name][0] if name in CHOICES else None
     if name in SWITCHES and isinstance(value, bool):
         return SWITCHES[name][value]
     if name in ("user", "group") and isinstance(value, int):
@@ -100,7 +116,12 @@ def string(name, value):
     if name in ("worker_class", "logger_class"):
         value = class_name(name, value)
     if not isinstance(value, str):
-        raise TypeError("Not a string: %s" % (value,))
+        raise TypeError(WRONG_TYPE.get(name, "Not a string: %s") % (value,))
+    if name in CHOICES and not value.strip():
+        default, message = CHOICES[name]
+        if message:
+            raise ValueError(message)
+        return default
     return value.strip()
 
 

@@ -6,6 +6,7 @@
 #include "config_rule.h"
 
 #include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -49,6 +50,14 @@ int config_fail(struct config_error *error, int exit_code, const char *fmt, ...)
     vsnprintf(error->text, sizeof(error->text), fmt, args);
     va_end(args);
     return -EINVAL;
+}
+
+void config_error_print(const struct config_error *error)
+{
+    bool says_so = strstr(error->text, "\nError: ") != NULL;
+
+    if (error->text[0] != '\0')
+        fprintf(stderr, "%s%s\n", says_so ? "" : "\nError: ", error->text);
 }
 
 static int out_of_memory(struct config_error *error)

@@ -135,6 +135,9 @@ int config_take_back(struct config *config, enum config_setting setting,
 int config_fail(struct config_error *error, int exit_code, const char *fmt, ...)
     printf_like(3, 4);
 
+/* To standard error, unless nothing is wrong. */
+void config_error_print(const struct config_error *error);
+
 /* The row of the table. */
 struct config_row {
     const char *name;

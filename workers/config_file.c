@@ -105,7 +105,7 @@ static bool setting_find(const char *name, enum config_setting *ret_setting)
     return false;
 }
 
-/* A rule speaks of flags as argparse does; here it was an assignment. */
+/* In two parts, as Gunicorn says it. */
 static int take_one(struct config *config, const char *name, const char *value,
                     struct config_error *error)
 {
@@ -120,7 +120,8 @@ static int take_one(struct config *config, const char *name, const char *value,
     if (config_set(config, setting, value, CONFIG_FROM_FILE, error) == 0)
         return 0;
     memcpy(text, error->text, sizeof(text));
-    return config_fail(error, 1, "Invalid value for %s: %.200s (%.200s)", name,
+    return config_fail(error, 1,
+                       "Invalid value for %s: %.200s\n\n\nError: %.200s", name,
                        value, text);
 }
 

@@ -4,11 +4,13 @@
 #include "address.h"
 #include "core/board.h"
 #include "core/forwarded.h"
+#include "core/ip.h"
 #include "core/proxy.h"
 #include "core/owner.h"
 #include "static_maps.h"
 #include "topology/plan.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -144,6 +146,24 @@ int rule_group(const char *text, struct config_error *error)
     return config_fail(error, 1, "No such group: '%s'", text);
 }
 
+/* What is wrong with it is then the bits behind the prefix. */
+static bool is_address_with_prefix(struct bytes text)
+{
+    const char *slash = memchr(text.p, '/', text.n);
+    char digits[8];
+    struct ip ip;
+
+    if (slash == NULL)
+        return false;
+    snprintf(digits, sizeof(digits), "%.*s", (int)(text.p + text.n - slash - 1),
+             slash + 1);
+    return ip_parse((struct bytes){text.p, (size_t)(slash - text.p)}, &ip) ==
+               0 &&
+           digits[0] != '\0' &&
+           strspn(digits, "0123456789") == strlen(digits) &&
+           strtoul(digits, NULL, 10) <= 128;
+}
+
 int rule_allow_ips(const char *text, struct config_error *error)
 {
     struct trust trust;
@@ -154,10 +174,12 @@ int rule_allow_ips(const char *text, struct config_error *error)
         trust_done(&trust);
     if (err != -EINVAL)
         return err;
+    if (is_address_with_prefix(bad))
+        return config_fail(error, 1, "%.*s has host bits set", (int)bad.n,
+                           bad.p);
     return config_fail(error, 1,
-                       "'%.*s' is not an address, or a network without bits "
-                       "set behind its prefix (%s)",
-                       (int)bad.n, bad.p, text);
+                       "'%.*s' does not appear to be an IPv4 or IPv6 network",
+                       (int)bad.n, bad.p);
 }
 
 static int not_a_choice(const char *flag, const char *text, const char *choices,
@@ -184,7 +206,7 @@ int rule_header_map(const char *text, struct config_error *error)
 
     if (forwarded_map_parse(text, &map) == 0)
         return 0;
-    return not_a_choice("--header-map", text, "drop, refuse, dangerous", error);
+    return config_fail(error, 1, "Invalid header map behaviour: %s", text);
 }
 
 int rule_proxy_protocol(const char *text, struct config_error *error)
@@ -193,7 +215,8 @@ int rule_proxy_protocol(const char *text, struct config_error *error)
 
     if (proxy_mode_parse(text, &mode) == 0)
         return 0;
-    return not_a_choice("--proxy-protocol", text, "off, v1, v2, auto", error);
+    return config_fail(error, 1,
+                       "proxy_protocol must be: off, v1, v2, or auto");
 }
 
 int rule_protocol(const char *text, struct config_error *error)
@@ -232,7 +255,10 @@ int rule_http_parser(const char *text, struct config_error *error)
 {
     static const char *const words[] = {"auto", "fast", "python", NULL};
 
-    return one_of(text, words, "http_parser", error);
+    if (one_of(text, words, "", error) == 0)
+        return 0;
+    return config_fail(error, 1,
+                       "http_parser must be one of: auto, fast, python");
 }
 
 int rule_http2_cleartext(const char *text, struct config_error *error)
@@ -252,10 +278,10 @@ int rule_http_protocols(const char *text, struct config_error *error)
 
         p += strspn(p, ", ");
         len = strcspn(p, ", ");
-        if (len > 0 && (len != 2 || p[0] != 'h' || p[1] < '1' || p[1] > '3'))
+        if (len > 0 && (len != 2 || p[0] != 'h' || p[1] < '1' || p[1] > '2'))
             return config_fail(error, 1,
-                               "Invalid protocol '%.*s'. Must be one of: h1, "
-                               "h2, h3",
+                               "Invalid protocol '%.*s'. Valid protocols: "
+                               "h1, h2",
                                (int)len, p);
         p += len;
     }

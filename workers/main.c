@@ -24,7 +24,7 @@ static int fail(const struct config_error *error)
                 "usage: gcorn [OPTIONS] [APP_MODULE]\ngcorn: error: %s\n",
                 error->text);
     else
-        fprintf(stderr, "\nError: %s\n", error->text);
+        config_error_print(error);
     return error->exit_code;
 }
 

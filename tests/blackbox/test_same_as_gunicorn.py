@@ -188,8 +188,25 @@ on_exit = "gc.is_tracked"
                         "'nobody-here'"),
     "bits behind the prefix": row("-w1", "--proxy-allow-from", "10.0.0.1/8",
                                   says="10.0.0.1/8"),
-    "a header map": row("-w1", "--header-map", "x", but=(1, 2), because=
-                        "gcorn says usage, and what there is to choose"),
+    "a header map": row("-w1", "--header-map", "x",
+                        says="Invalid header map behaviour: x"),
+    "PROXY of no version": row("-w1", "--proxy-protocol=v3",
+                               says="proxy_protocol must be: off, v1, v2, "
+                               "or auto"),
+    "no network": row("-w1", "--forwarded-allow-ips", "me",
+                      says="'me' does not appear to be an IPv4 or IPv6 "
+                      "network"),
+    "a parser": row("-w1", "--http-parser", "x", says="http_parser must be "
+                    "one of: auto, fast, python"),
+    "a loop in the file": row(conf="asgi_loop = 'x'", says="Invalid value for "
+                              "asgi_loop: x\n\n\nError: Invalid ASGI loop: x"),
+    "a network in the file": row(
+        conf="proxy_allow_ips = '10.0.0.1/8'", says="Invalid value for "
+        "proxy_allow_ips: 10.0.0.1/8\n\n\nError: 10.0.0.1/8 has host bits set"),
+    "None for a word": row(conf="http_protocols = None\nasgi_loop = None\n"
+                           "http2_cleartext = None\nworkers = 1\n"),
+    "no word": row(conf="header_map = 3", says="Error: Invalid type for "
+                   "casting: 3"),
     "reload engine": row("-w1", "--reload-engine", "x",
                          says="Invalid reload_engine: '?x'?"),
     "a file to watch": row("-w1", "--reload-extra-file", "nothing.py",

@@ -296,14 +296,6 @@ static void usage_errors_exit_2(void **state)
          "--limit-request-fields, --limit-request-field_size",
          "--limit-request-f", "1");
     FAIL(2,
-         "argument --proxy-protocol: invalid choice: 'v3' (choose from off, "
-         "v1, v2, auto)",
-         "--proxy-protocol=v3");
-    FAIL(2,
-         "argument --header-map: invalid choice: 'allow' (choose from drop, "
-         "refuse, dangerous)",
-         "--header-map", "allow");
-    FAIL(2,
          "argument --protocol: invalid choice: 'fastcgi' (choose from http, "
          "uwsgi)",
          "--protocol", "fastcgi");
@@ -322,10 +314,13 @@ static void config_errors_exit_1(void **state)
          ":65536");
     FAIL(1, "'[::1' is not a valid address (--bind [::1)", "-b", "[::1");
     FAIL(1, "Value for workers must be at most 1000: 1001", "-w", "1001");
-    FAIL(1,
-         "'10.0.0.1/8' is not an address, or a network without bits set "
-         "behind its prefix (::1,10.0.0.1/8)",
-         "--proxy-allow-from", "::1,10.0.0.1/8");
+    FAIL(1, "10.0.0.1/8 has host bits set", "--proxy-allow-from",
+         "::1,10.0.0.1/8");
+    FAIL(1, "'me' does not appear to be an IPv4 or IPv6 network",
+         "--forwarded-allow-ips", "me");
+    FAIL(1, "proxy_protocol must be: off, v1, v2, or auto",
+         "--proxy-protocol=v3");
+    FAIL(1, "Invalid header map behaviour: allow", "--header-map", "allow");
 }
 
 static void environment_errors_exit_1(void **state)
@@ -364,7 +359,7 @@ static void refused_settings_say_what_to_use(void **state)
          "Celery or RQ.",
          "--dirty-workers", "2", "app");
     FAIL(1, "Invalid reload_engine: x", "--reload-engine", "x", "app");
-    FAIL(1, "Invalid protocol 'h9'. Must be one of: h1, h2, h3",
+    FAIL(1, "Invalid protocol 'h9'. Valid protocols: h1, h2",
          "--http-protocols", "h1,h9", "app");
 }
 
