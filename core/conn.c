@@ -118,6 +118,8 @@ void conn_let_go(struct conn_set *set, struct conn *c, uint32_t flags)
     struct exchange *x = c->x;
     struct conn_job *job = conn_job(set, x);
 
+    if (unlikely(job->is_socket))
+        conn_socket_drop(set, c);
     if (unlikely(job->files))
         conn_files_drop(set, job);
     conn_block_put(set, &job->piece);
@@ -439,6 +441,8 @@ static int pools_init(struct conn_set *set, uint32_t connections,
         error = pool_init(&set->blocks[CONN_LARGE], LARGE_COUNT, LARGE_BYTES);
     if (!error)
         error = pool_init(&set->blocks[CONN_HUGE], HUGE_COUNT, huge_bytes);
+    if (!error)
+        error = ws_zlib_init(&set->zlib, connections);
     return error;
 }
 
@@ -514,6 +518,7 @@ void conn_set_free(struct conn_set *set)
     pool_done(&set->conns);
     pool_done(&set->files);
     pool_done(&set->transfers);
+    ws_zlib_done(&set->zlib);
     static_site_free(set->site);
     crowd_done(&set->crowd);
     for (uint32_t kind = 0; kind < CONN_BLOCKS; kind++)

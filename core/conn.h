@@ -48,8 +48,10 @@ struct conn_config {
     bool health_log;                      /* they are in the access log, too */
     const struct static_map *static_maps; /* longest prefix first */
     uint32_t static_count;
-    uint64_t socket_max;             /* bytes of a WebSocket's message */
-    uint32_t socket_ping_ms;         /* idle, then a ping; 0: never */
+    uint64_t socket_max;     /* bytes of a WebSocket's message */
+    uint32_t socket_queue;   /* messages not yet received; 0: any number */
+    bool socket_deflate;     /* permessage-deflate may be agreed */
+    uint32_t socket_ping_ms; /* idle, then a ping; 0: never */
     uint32_t socket_ping_timeout_ms; /* then closed */
     bool access_log;
     enum proxy_mode proxy;

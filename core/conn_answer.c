@@ -487,6 +487,10 @@ void conn_on_lost(void *context, struct exchange *x)
         job->lost = true;
         return;
     }
+    if (unlikely(job->is_socket)) {
+        conn_socket_lost(set, c);
+        return;
+    }
     if (!(c->inflight & CONN_IN_OUTPUT) && job->sent_bytes == 0 &&
         is_safe(x->request.method_id) && exchange_retry(set->table, x)) {
         stats_add(&set->stats->retried, 1);

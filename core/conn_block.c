@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: MIT */
+#include "conn_block.h"
+
 #include "conn_steps.h"
 
 /*

@@ -123,6 +123,9 @@ static size_t on_head(struct conn_set *set, struct conn *c, struct bytes data)
     }
     if (unlikely(conn_has_local(set)) && conn_local(set, c, data.p))
         return c->flags & CONN_DISCARD ? data.n : head_len;
+    if (unlikely(set->request.flags & HTTP_UPGRADE_ASKED) &&
+        conn_socket_refuses(set, c, data.p))
+        return c->flags & CONN_DISCARD ? data.n : head_len;
     if (unlikely(!exchange_fill(set, c, data.p, edged)) &&
         !(conn_evict(set) && exchange_fill(set, c, data.p, edged))) {
         conn_shed(set, c, data.p);

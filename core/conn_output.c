@@ -82,8 +82,6 @@ static void begin(struct conn_set *set, struct conn *c)
     struct conn_job *job = conn_job(set, c->x);
 
     job->begun = true;
-    if (unlikely(c->x->status == 101))
-        conn_socket_begin(set, c);
     if (!(c->x->request.flags & HTTP_KEEP_ALIVE) || set->drain_until_ns ||
         set->config->keepalive_ms == 0 ||
         (c->flags & CONN_EXPECT &&
@@ -117,7 +115,7 @@ static uint64_t between(uint64_t from, uint64_t to)
     return from != 0 && to > from ? to - from : 0;
 }
 
-static void account(struct conn_set *set, struct conn *c)
+void conn_account(struct conn_set *set, struct conn *c, uint64_t bytes)
 {
     const struct exchange *x = c->x;
     struct stats *stats = set->stats;
@@ -130,7 +128,7 @@ static void account(struct conn_set *set, struct conn *c)
     if (unlikely(x->cpu_ns != 0))
         stats_observe(&stats->cpu, x->cpu_ns);
     if (set->log)
-        conn_log(set, c, (int)x->status, x->out_bytes);
+        conn_log(set, c, (int)x->status, bytes);
 }
 
 /* A reset would destroy what is on its way, if the peer still sends. */
@@ -149,7 +147,7 @@ static void finish(struct conn_set *set, struct conn *c)
     bool broken = x->out_flags & EXCHANGE_OUT_BROKEN || x->status == 0;
     bool over = c->flags & CONN_CLOSE || x->out_flags & EXCHANGE_OUT_CLOSE;
 
-    account(set, c);
+    conn_account(set, c, x->out_bytes);
     if (unlikely(c->flags & CONN_EXPECT) &&
         atomic_load(&x->body_state) != EXCHANGE_BODY_COMPLETE) {
         c->flags |= CONN_UNREAD;
@@ -171,7 +169,7 @@ static void idle_output(struct conn_set *set, struct conn *c)
         finish(set, c);
     } else if (c->state == CONN_SENDING) {
         c->state = CONN_WAITING;
-        conn_deadline(set, c, conn_socket_wait(set, c));
+        conn_deadline(set, c, set->config->request_timeout_ms);
     }
 }
 
@@ -213,6 +211,15 @@ static bool has_response(struct conn_set *set, struct conn *c)
            exchange_is_over(c->x);
 }
 
+/* Since its first part, which says so. */
+static bool is_socket(struct conn_set *set, const struct conn *c)
+{
+    const struct conn_job *job = conn_job(set, c->x);
+
+    return job->is_socket ||
+           (c->x->out_flags & EXCHANGE_OUT_SOCKET && !job->begun);
+}
+
 void conn_respond(struct conn_set *set, struct conn *c)
 {
     if (c->inflight & CONN_IN_OUTPUT || c->state == CONN_CLOSING)
@@ -222,6 +229,10 @@ void conn_respond(struct conn_set *set, struct conn *c)
         if (!(c->flags & CONN_EXPECT) || !has_response(set, c))
             return;
         conn_body_give_up(set, c);
+    }
+    if (unlikely(is_socket(set, c))) {
+        conn_socket_respond(set, c);
+        return;
     }
     while (step(set, c))
         ;
@@ -254,6 +265,10 @@ void conn_on_sent(struct conn_set *set, struct conn *c, int result)
         return;
     }
     job = conn_job(set, c->x);
+    if (unlikely(job->is_socket)) {
+        conn_socket_sent(set, c);
+        return;
+    }
     if (unlikely(job->lost)) {
         conn_close(set, c);
         return;

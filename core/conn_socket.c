@@ -1,45 +1,128 @@
 /* SPDX-License-Identifier: MIT */
+#include "conn_socket.h"
+
 #include "conn_steps.h"
 
-#include <string.h>
+/* How long the client's close frame is waited for. */
+#define CLOSE_MS 10000
 
-/*
- * A connection that became a WebSocket: its frames are taken apart here, and
- * messages, pings and the close go as notes through the stream of bytes to
- * the interpreter, which writes the frames that answer.
- */
+/* The value of a field, of which there may be only one; NULL: none. */
+struct find {
+    struct bytes value;
+    uint32_t count;
+};
 
-#define PIECE_BYTES 4096
-/* A note, a control frame's payload, and some. */
-#define SPACE_MIN 256
-
-static bool put(struct exchange_stream *stream, const void *from, size_t n)
+static struct find find(const struct conn_set *set, const char *head,
+                        const char *name)
 {
-    const char *p = from;
+    struct find found = {0};
+    uint32_t i;
 
-    while (n > 0) {
-        char *to;
-        size_t room = min_u64(n, exchange_stream_room(stream, &to));
+    for (i = 0; i < set->request.field_count; i++) {
+        const struct http_field *field = &set->fields[i];
 
-        if (room == 0)
-            return false;
-        memcpy(to, p, room);
-        exchange_stream_wrote(stream, room);
-        p += room;
-        n -= room;
+        if (field->flags & (HTTP_FIELD_DROPPED | HTTP_FIELD_VARIABLE) ||
+            !bytes_equal_nocase(
+                (struct bytes){head + field->name_off, field->name_len},
+                bytes_of(name)))
+            continue;
+        found.value = (struct bytes){head + field->value_off, field->value_len};
+        found.count++;
     }
+    return found;
+}
+
+static bool has_body(const struct http_request *request)
+{
+    return request->content_length > 0 || request->flags & HTTP_CHUNKED;
+}
+
+bool conn_socket_refuses(struct conn_set *set, struct conn *c, const char *head)
+{
+    const struct http_request *request = &set->request;
+    struct find version, key;
+
+    if (request->flags & HTTP_GATEWAY ||
+        !atomic_load_explicit(&set->table->board->streams,
+                              memory_order_relaxed) ||
+        !bytes_equal_nocase(find(set, head, "upgrade").value,
+                            BYTES("websocket")))
+        return false;
+    version = find(set, head, "sec-websocket-version");
+    key = find(set, head, "sec-websocket-key");
+    if (version.count == 1 && !bytes_equal(version.value, BYTES("13"))) {
+        conn_reply_page(set, c, head, 426,
+                        BYTES("Upgrade: websocket\r\n"
+                              "Sec-WebSocket-Version: 13\r\n"));
+        return true;
+    }
+    if (version.count == 1 && key.count == 1 && ws_key_is_valid(key.value) &&
+        request->method_id == HTTP_METHOD_GET && !has_body(request))
+        return false;
+    conn_reply_page(set, c, head, 400, BYTES(""));
     return true;
 }
 
-static void note(struct conn_set *set, struct conn *c,
-                 const struct exchange_note *what, const void *payload)
+/* The first acceptable offer in any of the request's fields. */
+static void agree(struct conn_set *set, struct conn *c)
 {
-    struct exchange_stream *stream = &conn_job(set, c->x)->stream;
+    struct conn_socket *socket = &conn_job(set, c->x)->socket;
+    struct ws_agreed *agreed = &socket->out.agreed;
+    const struct arena *arena = &set->table->arena;
+    const char *head = exchange_head(arena, c->x);
+    const struct http_field *fields = exchange_fields(arena, c->x);
+    uint32_t i;
 
-    if (put(stream, what, sizeof(*what)) && put(stream, payload, what->len))
+    if (!set->config->socket_deflate || !head || !fields)
         return;
-    log_warning("No memory for a WebSocket's message: closing it");
-    conn_close(set, c);
+    for (i = 0; i < c->x->request.field_count && !agreed->deflate; i++) {
+        struct http_field field = fields[i];
+
+        if (bytes_equal_nocase(
+                exchange_span(c->x, head, field.name_off, field.name_len),
+                BYTES("sec-websocket-extensions")))
+            ws_offer_choose(
+                exchange_span(c->x, head, field.value_off, field.value_len),
+                agreed);
+    }
+    if (!agreed->deflate || agreed->client_forgets)
+        return;
+    socket->window = ws_window_get(&set->zlib);
+    agreed->client_forgets = !socket->window;
+}
+
+void conn_socket_begin(struct conn_set *set, struct conn *c)
+{
+    struct conn_job *job = conn_job(set, c->x);
+
+    job->is_socket = true;
+    job->socket = (struct conn_socket){
+        .parser.max_bytes = set->config->socket_max,
+        .heard_ms = set->now_ms,
+    };
+    agree(set, c);
+    job->socket.parser.deflate = job->socket.out.agreed.deflate;
+    c->flags |= CONN_CLOSE | CONN_UNREAD | CONN_STREAM;
+    exchange_stream_begin(&job->stream, set->table, c->x);
+}
+
+bool conn_socket_control(struct conn_set *set, struct conn *c,
+                         enum ws_opcode opcode, struct bytes payload)
+{
+    struct conn_span *control = &conn_job(set, c->x)->socket.control;
+    size_t n;
+
+    if (!control->at)
+        conn_block_get(set, control, CONN_CONTROL_BYTES, false);
+    if (!control->at ||
+        control->size - control->len < WS_HEAD_MAX + payload.n) {
+        conn_close(set, c);
+        return false;
+    }
+    n = ws_head(control->at + control->len, opcode, payload.n);
+    memcpy(control->at + control->len + n, payload.p, payload.n);
+    control->len += (uint32_t)(n + payload.n);
+    return true;
 }
 
 /* Nothing that comes now is looked at. */
@@ -50,107 +133,125 @@ static void stop(struct conn_set *set, struct conn *c)
     conn_block_put(set, &c->stash);
 }
 
-static void take_control(struct conn_set *set, struct conn *c,
-                         const struct ws_event *event)
+void conn_socket_close(struct conn_set *set, struct conn *c, uint32_t code,
+                       struct bytes reason)
 {
-    const struct ws_parser *parser = &conn_job(set, c->x)->socket;
-    uint32_t skip = event->opcode == WS_CLOSE && parser->control_len ? 2 : 0;
-    struct exchange_note what = {
-        .len = parser->control_len - skip,
-        .kind = (uint8_t)event->opcode,
-        .last = 1,
-        .code = event->code,
-    };
+    struct conn_socket *socket = &conn_job(set, c->x)->socket;
+    char payload[WS_CONTROL_MAX];
+    size_t n = 0;
 
-    if (event->opcode == WS_PONG)
+    if (socket->close_queued)
         return;
-    note(set, c, &what, parser->control + skip);
-    if (event->opcode == WS_CLOSE)
-        stop(set, c);
-}
-
-static size_t feed(struct conn_set *set, struct conn *c, struct bytes data)
-{
-    struct conn_job *job = conn_job(set, c->x);
-    char piece[PIECE_BYTES];
-    size_t used = 0;
-
-    while (used < data.n && c->flags & CONN_STREAM &&
-           c->state != CONN_CLOSING) {
-        struct bytes rest = {data.p + used, data.n - used};
-        size_t space = exchange_stream_space(&job->stream, SPACE_MIN);
-        struct ws_event event;
-        int n;
-
-        if (space == 0)
-            break;
-        n = ws_next(&job->socket, rest, piece,
-                    min_u64(sizeof(piece), space - SPACE_MIN / 2), &event);
-        if (n < 0) {
-            struct exchange_note what = {.kind = EXCHANGE_NOTE_FAILED,
-                                         .code = (uint16_t)-n};
-
-            note(set, c, &what, "");
-            stop(set, c);
-            return data.n;
-        }
-        used += (size_t)n;
-        if (event.kind == WS_EVENT_DATA) {
-            struct exchange_note what = {.len = (uint32_t)event.bytes,
-                                         .kind = (uint8_t)event.opcode,
-                                         .last = event.last};
-
-            note(set, c, &what, piece);
-        } else if (event.kind == WS_EVENT_CONTROL) {
-            take_control(set, c, &event);
-        }
+    socket->close_queued = true;
+    if (c->state == CONN_WAITING)
+        conn_deadline(set, c, CLOSE_MS);
+    if (code != WS_NO_STATUS) {
+        payload[0] = (char)(code >> 8);
+        payload[1] = (char)code;
+        n = min_u64(reason.n, sizeof(payload) - 2);
+        memcpy(payload + 2, reason.p, n);
+        n += 2;
     }
-    return used;
+    conn_socket_control(set, c, WS_CLOSE, (struct bytes){payload, n});
 }
 
-size_t conn_socket_feed(struct conn_set *set, struct conn *c, struct bytes data)
+void conn_socket_shut(struct conn_set *set, struct conn *c, uint32_t code,
+                      struct bytes reason)
 {
-    size_t used = feed(set, c, data);
-
-    conn_job(set, c->x)->pinged = false;
-    if (used > 0)
-        exchange_attend(set->table, c->x);
-    return used;
+    conn_job(set, c->x)->socket.close_heard = true;
+    stop(set, c);
+    conn_socket_close(set, c, code, reason);
 }
 
-void conn_socket_begin(struct conn_set *set, struct conn *c)
+/* What is left of ms that began then. */
+static uint32_t left_of(const struct conn_set *set, uint64_t since, uint32_t ms)
 {
-    struct conn_job *job = conn_job(set, c->x);
-
-    job->is_socket = true;
-    job->pinged = false;
-    job->socket = (struct ws_parser){.max_bytes = set->config->socket_max};
-    c->flags |= CONN_CLOSE | CONN_UNREAD | CONN_STREAM;
-    exchange_stream_begin(&job->stream, set->table, c->x);
+    if (ms == 0)
+        return 0;
+    return set->now_ms >= since + ms ? 1 : (uint32_t)(since + ms - set->now_ms);
 }
 
 uint32_t conn_socket_wait(struct conn_set *set, const struct conn *c)
 {
     const struct conn_job *job = conn_job(set, c->x);
+    const struct conn_socket *socket = &job->socket;
 
     if (likely(!job->is_socket))
         return set->config->request_timeout_ms;
-    return job->pinged ? set->config->socket_ping_timeout_ms
-                       : set->config->socket_ping_ms;
+    if (socket->close_queued)
+        return CLOSE_MS;
+    if (socket->pinged_ms)
+        return left_of(set, socket->pinged_ms,
+                       set->config->socket_ping_timeout_ms);
+    return left_of(set, socket->heard_ms, set->config->socket_ping_ms);
+}
+
+/* Its pong may be in what we do not read, because it is not taken from us. */
+static bool is_held_up(struct conn_set *set, const struct conn *c)
+{
+    return c->flags & CONN_PAUSED || c->stash.len > 0 ||
+           conn_job(set, c->x)->socket.raw_held;
+}
+
+static void ping(struct conn_set *set, struct conn *c)
+{
+    struct conn_socket *socket = &conn_job(set, c->x)->socket;
+
+    socket->pinged_ms = set->now_ms;
+    if (!socket->out.compresses)
+        ws_out_drop(&set->zlib, &socket->out); /* idle: others may have it */
+    conn_socket_control(set, c, WS_PING, BYTES(""));
 }
 
 void conn_socket_timeout(struct conn_set *set, struct conn *c)
 {
-    struct conn_job *job = conn_job(set, c->x);
-    struct exchange_note what = {.kind = EXCHANGE_NOTE_TIME};
+    struct conn_socket *socket = &conn_job(set, c->x)->socket;
 
-    if (job->pinged) {
-        stats_add(&set->stats->timeouts, 1);
+    if (socket->close_queued) {
         conn_close(set, c);
         return;
     }
-    job->pinged = true;
-    note(set, c, &what, "");
-    exchange_attend(set->table, c->x);
-    conn_deadline(set, c, set->config->socket_ping_timeout_ms);
+    if (is_held_up(set, c)) {
+        socket->heard_ms = set->now_ms;
+        socket->pinged_ms = 0;
+        conn_deadline(set, c, set->config->socket_ping_ms);
+        return;
+    }
+    if (!socket->pinged_ms) {
+        ping(set, c);
+    } else {
+        stats_add(&set->stats->timeouts, 1);
+        conn_socket_shut(set, c, WS_INTERNAL_ERROR,
+                         BYTES("keepalive ping timeout"));
+    }
+    if (c->state == CONN_WAITING)
+        conn_deadline(set, c, conn_socket_wait(set, c));
+    conn_respond(set, c);
+}
+
+void conn_socket_gone(struct conn_set *set, struct conn *c)
+{
+    conn_let_go(set, c, 0);
+    conn_close(set, c);
+}
+
+void conn_socket_lost(struct conn_set *set, struct conn *c)
+{
+    conn_job(set, c->x)->lost = true;
+    stats_add(&set->stats->lost, 1);
+    conn_socket_shut(set, c, WS_INTERNAL_ERROR, BYTES(""));
+    conn_respond(set, c);
+}
+
+void conn_socket_drop(struct conn_set *set, struct conn *c)
+{
+    struct conn_socket *socket = &conn_job(set, c->x)->socket;
+
+    if (socket->inflater)
+        ws_inflate_end(&set->zlib, socket->inflater, NULL, 0);
+    if (socket->window)
+        ws_window_put(&set->zlib, socket->window);
+    ws_out_drop(&set->zlib, &socket->out);
+    conn_block_put(set, &socket->control);
+    conn_account(set, c, socket->sent);
 }

@@ -23,6 +23,8 @@
 #define GCORN_CORE_CONN_STATE_H
 
 #include "conn.h"
+#include "conn_block.h"
+#include "conn_socket.h"
 #include "exchange_stream.h"
 #include "crowd.h"
 #include "http_chunked.h"
@@ -32,7 +34,6 @@
 #include "static_part.h"
 #include "uwsgi.h"
 #include "wheel.h"
-#include "ws.h"
 
 enum conn_state {
     CONN_IDLE,
@@ -78,17 +79,6 @@ enum conn_op {
 /* No longer head is taken: exchange_head_room() has room for this. */
 #define CONN_HEAD_MAX (EXCHANGE_HEAD_CHUNKS * ARENA_CHUNK_BYTES)
 #define CONN_FIELDS_MAX 1024 /* what exchange_fields_room() has room for */
-
-/* Sizes of the blocks that a connection borrows while it needs one. */
-enum conn_block { CONN_SMALL, CONN_LARGE, CONN_HUGE, CONN_BLOCKS };
-
-struct conn_span {
-    char *at; /* NULL: none */
-    uint32_t off;
-    uint32_t len; /* bytes from off */
-    uint32_t size;
-    uint32_t kind; /* enum conn_block */
-};
 
 struct conn {
     struct wheel_node timer;
@@ -169,9 +159,8 @@ struct conn_job {
     uint64_t file_left;
     struct http_chunked chunked;
     struct exchange_stream stream;
-    struct ws_parser socket;
     bool is_socket;
-    bool pinged; /* and nothing has come since */
+    struct conn_socket socket;
     struct iovec iov[CONN_IOVECS];
     char kept_head[CONN_KEPT_HEAD]; /* of the response, for the access log */
 };
@@ -209,6 +198,7 @@ struct conn_set {
     struct pool blocks[CONN_BLOCKS];
     struct pool files;
     struct pool transfers;
+    struct ws_zlib zlib;
     struct static_site *site; /* NULL: no static files */
     struct conn_job *jobs;    /* one for each slot of the arena */
     size_t jobs_bytes;

@@ -99,13 +99,6 @@ void conn_stream_input(struct conn_set *set, struct conn *c, struct bytes data);
 void conn_stream_progress(struct conn_set *set, struct conn *c);
 /* The peer closed its side while the exchange is run. */
 void conn_stream_end(struct conn_set *set, struct conn *c);
-/* conn_socket.c: 101 is about to leave; then bytes are frames. */
-void conn_socket_begin(struct conn_set *set, struct conn *c);
-size_t conn_socket_feed(struct conn_set *set, struct conn *c,
-                        struct bytes data);
-/* How long to wait for the next step, a WebSocket or not. */
-uint32_t conn_socket_wait(struct conn_set *set, const struct conn *c);
-void conn_socket_timeout(struct conn_set *set, struct conn *c);
 /* True when the end of a wait was dealt with: an event loop may take longer. */
 bool conn_stream_timeout(struct conn_set *set, struct conn *c);
 
@@ -116,6 +109,8 @@ void conn_stream_untaken(struct conn_set *set);
 /* conn_output.c: sends what the interpreter published, and after the last of
  * it ends the exchange. */
 void conn_respond(struct conn_set *set, struct conn *c);
+/* The exchange in statistics and access log. */
+void conn_account(struct conn_set *set, struct conn *c, uint64_t bytes);
 void conn_on_sent(struct conn_set *set, struct conn *c, int result);
 
 /* conn_file.c: 1 when it is being read, 0 when it is empty, or -errno. */

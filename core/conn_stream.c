@@ -53,6 +53,19 @@ static void complete(struct conn_set *set, struct conn *c)
                                            : set->config->send_timeout_ms);
 }
 
+static bool is_socket(struct conn_set *set, const struct conn *c)
+{
+    return conn_job(set, c->x)->is_socket;
+}
+
+/* Something that came could not yet be given to the interpreter. */
+static bool holds(struct conn_set *set, const struct conn *c)
+{
+    const struct conn_job *job = conn_job(set, c->x);
+
+    return job->is_socket && job->socket.raw_held;
+}
+
 static void fail(struct conn_set *set, struct conn *c)
 {
     enum conn_state state = (enum conn_state)c->state;
@@ -110,7 +123,7 @@ static size_t feed(struct conn_set *set, struct conn *c, struct bytes data)
     bool chunked = c->x->request.flags & HTTP_CHUNKED;
     size_t used = 0;
 
-    if (conn_job(set, c->x)->is_socket)
+    if (is_socket(set, c))
         return conn_socket_feed(set, c, data);
     while (used < data.n && c->flags & CONN_STREAM) {
         struct bytes piece = {data.p + used, data.n - used};
@@ -137,7 +150,7 @@ static size_t feed(struct conn_set *set, struct conn *c, struct bytes data)
 /* The clock only runs against the peer while it could send. */
 static void watch(struct conn_set *set, struct conn *c)
 {
-    if (conn_job(set, c->x)->is_socket && c->state == CONN_WAITING) {
+    if (c->state == CONN_WAITING && is_socket(set, c)) {
         conn_deadline(set, c, conn_socket_wait(set, c));
         return;
     }
@@ -177,8 +190,12 @@ void conn_stream_input(struct conn_set *set, struct conn *c, struct bytes data)
 
     if (!(c->flags & CONN_DISCARD))
         conn_stash(set, c, (struct bytes){data.p + used, data.n - used});
+    if (c->state == CONN_CLOSING)
+        return;
     pause(set, c);
     watch(set, c);
+    if (unlikely(is_socket(set, c)))
+        conn_respond(set, c);
 }
 
 void conn_stream_progress(struct conn_set *set, struct conn *c)
@@ -186,7 +203,7 @@ void conn_stream_progress(struct conn_set *set, struct conn *c)
     size_t used;
 
     exchange_stream_trim(stream_of(set, c));
-    if (c->stash.len > 0) {
+    if (c->stash.len > 0 || holds(set, c)) {
         used = feed(set, c, conn_stashed(c));
         if (!(c->flags & CONN_DISCARD))
             conn_stash_drop(set, c, used);
@@ -196,13 +213,24 @@ void conn_stream_progress(struct conn_set *set, struct conn *c)
         c->flags &= (uint16_t)~CONN_PAUSED;
         conn_receive(set, c);
     }
-    if (c->flags & CONN_STREAM && c->stash.len == 0 && c->flags & CONN_EOF)
-        fail(set, c);
+    if (c->flags & CONN_EOF && c->stash.len == 0 && !holds(set, c)) {
+        if (unlikely(is_socket(set, c))) {
+            conn_socket_gone(set, c);
+            return;
+        }
+        if (c->flags & CONN_STREAM)
+            fail(set, c);
+    }
     watch(set, c);
 }
 
 void conn_stream_end(struct conn_set *set, struct conn *c)
 {
+    if (unlikely(is_socket(set, c))) {
+        if (c->stash.len == 0 && !holds(set, c))
+            conn_socket_gone(set, c);
+        return;
+    }
     atomic_fetch_or(&c->x->flags, EXCHANGE_PEER_DONE);
     if (c->flags & CONN_STREAM && c->stash.len == 0)
         fail(set, c);
@@ -281,7 +309,7 @@ bool conn_stream_timeout(struct conn_set *set, struct conn *c)
     struct conn_job *job = conn_job(set, c->x);
     struct board_interp *interp = loop_of(set, c->x);
 
-    if (job->is_socket && c->flags & CONN_STREAM) {
+    if (job->is_socket) {
         conn_socket_timeout(set, c);
         return true;
     }

@@ -84,6 +84,7 @@ enum exchange_body_state {
 /* out_flags, W: interpreter */
 #define EXCHANGE_OUT_CLOSE 0x01  /* the connection must end after it */
 #define EXCHANGE_OUT_BROKEN 0x02 /* the response is cut short: close, no end */
+#define EXCHANGE_OUT_SOCKET 0x04 /* no response: notes of a WebSocket */
 
 enum exchange_part_kind {
     EXCHANGE_PART_BYTES,
@@ -143,14 +144,15 @@ struct exchange {
     /* response, W: interpreter, but out_head W: worker */
     cache_aligned _Atomic uint32_t out_tail; /* parts published */
     uint32_t out_flags;
-    uint32_t status;          /* of the final response, 0 before */
-    uint32_t out_spooled;     /* it has used the slot's stretch of the spool */
-    uint32_t connection_off;  /* in the first part: "keep-alive" to patch; 0 */
-    uint64_t out_bytes;       /* body bytes without framing */
-    uint64_t started_ns;      /* taken */
-    uint64_t finished_ns;     /* let go */
-    uint64_t cpu_ns;          /* of the thread that ran it; 0: not measured */
-    _Atomic uint64_t in_head; /* bytes of the streaming body taken */
+    uint32_t status;           /* of the final response, 0 before */
+    uint32_t out_spooled;      /* it has used the slot's stretch of the spool */
+    uint32_t connection_off;   /* in the first part: "keep-alive" to patch; 0 */
+    uint64_t out_bytes;        /* body bytes without framing */
+    uint64_t started_ns;       /* taken */
+    uint64_t finished_ns;      /* let go */
+    uint64_t cpu_ns;           /* of the thread that ran it; 0: not measured */
+    _Atomic uint64_t in_head;  /* bytes of the streaming body taken */
+    _Atomic uint32_t in_taken; /* messages of a WebSocket received */
     struct exchange_part part[EXCHANGE_PARTS];
     cache_aligned _Atomic uint32_t out_head; /* parts sent; futex */
     _Atomic uint32_t out_waiting; /* W: interpreter: it waits for out_head */

@@ -107,6 +107,12 @@ int exchange_flush(struct exchange_writer *writer);
 /* The same, but it is exchange_announce() that wakes the worker. */
 int exchange_flush_later(struct exchange_writer *writer);
 
+/* Something was written that could not be published: the window was full. */
+static inline bool exchange_holds(const struct exchange_writer *writer)
+{
+    return writer->fill > writer->start;
+}
+
 /* Adds a file range; fd is duplicated into the worker. 0 or -errno. */
 int exchange_file(struct exchange_writer *writer, int fd, uint64_t off,
                   uint64_t len);

@@ -120,6 +120,19 @@ size_t exchange_stream_space(struct exchange_stream *stream, size_t least)
     return space_now(stream);
 }
 
+bool exchange_stream_hold(struct exchange_stream *stream,
+                          const _Atomic uint32_t *taken, uint32_t most)
+{
+    if ((int32_t)(atomic_load(taken) - most) > 0)
+        return false;
+    /* As in exchange_stream_room(). */
+    atomic_store(&stream->x->in_full, 1);
+    if ((int32_t)(atomic_load(taken) - most) <= 0)
+        return true;
+    atomic_store(&stream->x->in_full, 0);
+    return false;
+}
+
 void exchange_stream_wrote(struct exchange_stream *stream, size_t n)
 {
     must(n <= ARENA_CHUNK_BYTES - stream->tail % ARENA_CHUNK_BYTES);

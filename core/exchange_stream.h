@@ -15,7 +15,8 @@
 
 struct exchange_table;
 
-/* How the messages of a WebSocket lie in the stream: this, then the payload. */
+/* How the messages of a WebSocket lie in the stream, and how the interpreter
+ * writes its own: this, then the payload. */
 struct exchange_note {
     uint32_t len;
     uint8_t kind; /* enum ws_opcode, or one of these */
@@ -23,8 +24,9 @@ struct exchange_note {
     uint16_t code;
 };
 
-#define EXCHANGE_NOTE_FAILED 0x20 /* close with this code */
-#define EXCHANGE_NOTE_TIME 0x21   /* a ping is due */
+#define EXCHANGE_NOTE_FAILED                                                   \
+    0x20 /* the client did wrong: was closed with code */
+#define EXCHANGE_NOTE_ACCEPT 0x21 /* from the interpreter: lines of the 101 */
 
 /* The worker's end: what it wrote to shared memory is also here, where nobody
  * else can change it. */
@@ -54,6 +56,13 @@ void exchange_stream_trim(struct exchange_stream *stream);
 
 /* Worker: bytes that surely fit, 0 when fewer than `least` (in_full then). */
 size_t exchange_stream_space(struct exchange_stream *stream, size_t least);
+
+/*
+ * Worker: true while *taken, which the interpreter counts, is at most so much;
+ * in_full is set then.
+ */
+bool exchange_stream_hold(struct exchange_stream *stream,
+                          const _Atomic uint32_t *taken, uint32_t most);
 
 /* Interpreter: bytes that can be read now. */
 size_t exchange_stream_left(const struct exchange *x);

@@ -225,6 +225,7 @@ struct exchange *exchange_new(struct exchange_table *table)
     atomic_store_explicit(&x->in_tail, 0, memory_order_relaxed);
     atomic_store_explicit(&x->in_head, 0, memory_order_relaxed);
     atomic_store_explicit(&x->in_full, 0, memory_order_relaxed);
+    atomic_store_explicit(&x->in_taken, 0, memory_order_relaxed);
     x->attempts = 0;
     x->arrived_ns = x->ready_ns = x->started_ns = x->finished_ns = 0;
     x->head_chunk = x->fields_chunk = x->sent_chunk = UINT32_MAX;
@@ -341,6 +342,14 @@ bool exchange_progress(struct exchange_table *table, uint32_t *ret_slot)
                 (uint32_t)__builtin_ctzll(table->progress_bits);
     table->progress_bits &= table->progress_bits - 1;
     return true;
+}
+
+void exchange_again(struct exchange_table *table, const struct exchange *x)
+{
+    uint32_t slot = slot_of(table, x);
+
+    atomic_fetch_or(&table->arena.header->progress[slot / 64],
+                    1ULL << slot % 64);
 }
 
 static bool part_is_valid(const struct exchange_table *table,

@@ -102,6 +102,9 @@ bool exchange_home_idles(const struct exchange_table *table);
 bool exchange_progress(struct exchange_table *table, uint32_t *ret_slot);
 bool exchange_has_progress(const struct exchange_table *table);
 
+/* It is to be looked at in the next turn, as if it had made progress. */
+void exchange_again(struct exchange_table *table, const struct exchange *x);
+
 /*
  * The next part to send, checked against the arena. Returns 1, 0 when none is
  * published, or -EBADMSG when the interpreter wrote nonsense.

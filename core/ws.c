@@ -5,6 +5,7 @@
 
 #define FIN 0x80
 #define RESERVED 0x70
+#define COMPRESSED 0x40 /* of a message's first frame, where agreed */
 #define MASKED 0x80
 #define UTF8_ERROR UINT32_MAX
 
@@ -102,8 +103,11 @@ static int check_start(const struct ws_parser *p)
     uint8_t opcode = p->head[0] & 0x0f;
     bool known = opcode <= WS_BINARY ||
                  (opcode >= WS_CLOSE && opcode <= WS_PONG);
+    int reserved = RESERVED;
 
-    if (p->head[0] & RESERVED || !known || !(p->head[1] & MASKED))
+    if (p->deflate && (opcode == WS_TEXT || opcode == WS_BINARY))
+        reserved &= ~COMPRESSED;
+    if (p->head[0] & reserved || !known || !(p->head[1] & MASKED))
         return -WS_PROTOCOL_ERROR;
     if (is_control(opcode))
         return p->head[0] & FIN && (p->head[1] & 0x7f) <= WS_CONTROL_MAX
@@ -138,6 +142,16 @@ static bool is_shortest(const struct ws_parser *p, uint64_t len)
     return true;
 }
 
+/* Compressed data may be a little more than what it stands for. */
+static bool is_too_big(const struct ws_parser *p)
+{
+    uint64_t most = p->max_bytes;
+
+    if (p->compressed)
+        most += most / 8 + 1024;
+    return p->max_bytes && p->left > most - min_u64(p->message, most);
+}
+
 static int begin_frame(struct ws_parser *p)
 {
     uint8_t opcode = p->head[0] & 0x0f;
@@ -155,11 +169,9 @@ static int begin_frame(struct ws_parser *p)
         p->opcode = opcode;
         p->message = 0;
         p->utf8 = 0;
+        p->compressed = (p->head[0] & COMPRESSED) != 0;
     }
-    if (p->max_bytes &&
-        p->left > p->max_bytes - min_u64(p->message, p->max_bytes))
-        return -WS_TOO_BIG;
-    return 0;
+    return is_too_big(p) ? -WS_TOO_BIG : 0;
 }
 
 /* Returns how much was used; the head may not be complete then. */
@@ -263,7 +275,8 @@ static int take_data(struct ws_parser *p, struct bytes piece, char *to,
     event->opcode = (enum ws_opcode)p->opcode;
     event->bytes = n;
     event->last = p->left == 0 && p->head[0] & FIN;
-    if (p->opcode == WS_TEXT) {
+    event->compressed = p->compressed;
+    if (p->opcode == WS_TEXT && !p->compressed) {
         p->utf8 = ws_utf8(p->utf8, to, n);
         if (p->utf8 == UTF8_ERROR || (event->last && p->utf8 != 0))
             return -WS_INVALID_DATA;

@@ -27,6 +27,7 @@ enum ws_opcode {
 #define WS_TOO_BIG 1009
 #define WS_INTERNAL_ERROR 1011
 #define WS_RESTART 1012
+#define WS_TRY_AGAIN 1013
 
 #define WS_CONTROL_MAX 125
 #define WS_HEAD_MAX 10 /* of a frame from us */
@@ -42,6 +43,8 @@ struct ws_parser {
     uint8_t in_frame;   /* the head is complete */
     uint8_t opcode;     /* of the message, also in its continuations */
     uint8_t phase;      /* of the mask */
+    uint8_t deflate;    /* messages may be compressed. Set by the caller */
+    uint8_t compressed; /* this one is */
     uint8_t control_len;
     uint8_t control[WS_CONTROL_MAX];
 };
@@ -57,6 +60,7 @@ struct ws_event {
     enum ws_opcode opcode; /* TEXT or BINARY; CLOSE, PING or PONG */
     size_t bytes;          /* of payload that were written to `to` */
     bool last;             /* the message is complete */
+    bool compressed;       /* it is: text was not checked, nor its size */
     uint16_t code;         /* CLOSE: WS_NO_STATUS when none was sent */
 };
 

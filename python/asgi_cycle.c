@@ -72,9 +72,9 @@ void asgi_cycle_changed(void *context, uint32_t worker, uint32_t slot)
         asgi_rest_drop(cycle);
     } else if (!asgi_rest_is_empty(cycle)) {
         asgi_push(cycle);
+    } else if (cycle->stage != ASGI_STARTED && exchange_holds(&cycle->writer)) {
+        asgi_cycle_dirty(cycle); /* there may be room now */
     }
-    if (asgi_socket_is_open(cycle))
-        asgi_socket_changed(cycle);
     asgi_await_wake(cycle);
     Py_DECREF((PyObject *)cycle);
 }

@@ -8,7 +8,7 @@
 
 /*
  * A WebSocket: the worker has taken the frames apart and left notes in the
- * stream; what is sent are frames, written here one after the other.
+ * stream; what is sent are notes, too, of which it makes frames.
  */
 
 static struct bytes field_of(const struct exchange_writer *writer,
@@ -71,35 +71,31 @@ static PyObject *disconnect(struct cycle *cycle, long code, struct bytes reason)
     return give(&dict);
 }
 
-static void add_frame(struct cycle *cycle, enum ws_opcode opcode,
-                      struct bytes payload)
+/* A note and its payload: the worker makes frames of them. */
+static void add_note(struct cycle *cycle, const struct exchange_note *what,
+                     const char *payload)
 {
     char *line = cycle->rest.line;
-    size_t n = ws_head(line, opcode, payload.n);
 
-    if (payload.n <= WS_CONTROL_MAX) { /* copied: it may be on the stack */
-        memcpy(line + n, payload.p, payload.n);
-        asgi_rest_add(cycle, (struct bytes){line, n + payload.n});
+    memcpy(line, what, sizeof(*what));
+    if (what->len <= WS_CONTROL_MAX) { /* copied: it may be on the stack */
+        memcpy(line + sizeof(*what), payload, what->len);
+        asgi_rest_add(cycle, (struct bytes){line, sizeof(*what) + what->len});
         return;
     }
-    asgi_rest_add(cycle, (struct bytes){line, n});
-    asgi_rest_add(cycle, payload);
+    asgi_rest_add(cycle, (struct bytes){line, sizeof(*what)});
+    asgi_rest_add(cycle, (struct bytes){payload, what->len});
 }
 
-/* The last frame; the connection ends behind it. */
+/* The last note; the worker does the rest of the closing handshake. */
 static void add_close(struct cycle *cycle, uint32_t code, struct bytes reason)
 {
-    char payload[WS_CONTROL_MAX];
-    size_t n = 0;
+    struct exchange_note what = {.len = (uint32_t)reason.n,
+                                 .kind = WS_CLOSE,
+                                 .last = 1,
+                                 .code = (uint16_t)code};
 
-    if (code != WS_NO_STATUS) {
-        payload[0] = (char)(code >> 8);
-        payload[1] = (char)code;
-        reason.n = min_u64(reason.n, sizeof(payload) - 2);
-        memcpy(payload + 2, reason.p, reason.n);
-        n = 2 + reason.n;
-    }
-    add_frame(cycle, WS_CLOSE, (struct bytes){payload, n});
+    add_note(cycle, &what, reason.p);
     cycle->rest.last = true;
 }
 
@@ -150,25 +146,6 @@ static void drop(struct cycle *cycle, size_t n)
         exchange_nudge(&cycle->writer);
 }
 
-/* A note about the connection. True when it was one and could be dealt with. */
-static bool on_control(struct cycle *cycle, const struct exchange_note *what)
-{
-    char payload[WS_CONTROL_MAX] = "";
-    size_t n = min_u64(what->len, sizeof(payload));
-
-    if ((what->kind != WS_PING && what->kind != EXCHANGE_NOTE_TIME) ||
-        !asgi_rest_is_empty(cycle))
-        return false;
-    if (!exchange_stream_peek(cycle->writer.arena, cycle->writer.x,
-                              sizeof(*what), payload, n))
-        return false;
-    drop(cycle, sizeof(*what) + what->len);
-    add_frame(cycle, what->kind == WS_PING ? WS_PONG : WS_PING,
-              (struct bytes){payload, n});
-    asgi_push(cycle);
-    return true;
-}
-
 /* False when there is none, or not all of it. */
 static bool next_note(struct cycle *cycle, struct exchange_note *ret_note)
 {
@@ -181,28 +158,20 @@ static bool next_note(struct cycle *cycle, struct exchange_note *ret_note)
            ret_note->len <= left - sizeof(*ret_note);
 }
 
-void asgi_socket_changed(struct cycle *cycle)
-{
-    struct exchange_note what;
-
-    while (asgi_is_running(cycle) && next_note(cycle, &what) &&
-           on_control(cycle, &what))
-        continue;
-}
-
-/* The peer closes: it is answered, and that is the end. */
+/* The client is gone, or will be: nothing it is sent would arrive. */
 static PyObject *on_close(struct cycle *cycle, const struct exchange_note *what)
 {
     char reason[WS_CONTROL_MAX];
     struct bytes text = {reason, min_u64(what->len, sizeof(reason))};
-    uint32_t code = what->code;
 
     if (!exchange_stream_peek(cycle->writer.arena, cycle->writer.x,
                               sizeof(*what), reason, text.n))
         text.n = 0;
     drop(cycle, sizeof(*what) + what->len);
-    asgi_socket_close(cycle, code);
-    return disconnect(cycle, code, text);
+    cycle->gone = true;
+    asgi_rest_drop(cycle);
+    asgi_complete(cycle);
+    return disconnect(cycle, what->code, text);
 }
 
 static PyObject *on_data(struct cycle *cycle, const struct exchange_note *what)
@@ -216,6 +185,8 @@ static PyObject *on_data(struct cycle *cycle, const struct exchange_note *what)
         PyErr_SetString(PyExc_OSError, "damaged exchange");
         return NULL;
     }
+    if (what->last)
+        atomic_fetch_add(&cycle->writer.x->in_taken, 1);
     drop(cycle, sizeof(*what) + what->len);
     return what->last ? message(cycle, what->kind == WS_TEXT) : NULL;
 }
@@ -237,16 +208,12 @@ PyObject *asgi_socket_receive(struct cycle *cycle)
         cycle->body_over = true;
         return event(cycle, ASGI_WS_CONNECT, NULL, NULL);
     }
-    while (asgi_is_running(cycle) && !cycle->gone && next_note(cycle, &what)) {
-        PyObject *result;
+    /* What it said before it left is there, too. */
+    while (asgi_is_running(cycle) && next_note(cycle, &what)) {
+        PyObject *result = what.kind == WS_TEXT || what.kind == WS_BINARY
+                               ? on_data(cycle, &what)
+                               : on_close(cycle, &what);
 
-        if (on_control(cycle, &what))
-            continue;
-        if (what.kind == WS_PING || what.kind == EXCHANGE_NOTE_TIME)
-            return NULL; /* a frame is on its way before it */
-        result = what.kind == WS_TEXT || what.kind == WS_BINARY
-                     ? on_data(cycle, &what)
-                     : on_close(cycle, &what);
         if (result || PyErr_Occurred())
             return result;
     }
@@ -257,34 +224,28 @@ PyObject *asgi_socket_receive(struct cycle *cycle)
                       BYTES(""));
 }
 
-/* "HTTP/1.1 101" and the fields that make it a WebSocket. */
-static PyObject *first_lines(struct cycle *cycle, PyObject *subprotocol)
+/* The field of the 101 that the worker does not write, or nothing. */
+static PyObject *first_lines(PyObject *subprotocol)
 {
-    char accept[WS_ACCEPT_LEN];
-    const char *protocol = NULL;
-    Py_ssize_t n = 0;
+    const char *protocol;
+    Py_ssize_t n;
 
-    ws_accept(field_of(&cycle->writer, BYTES("sec-websocket-key")), accept);
-    if (subprotocol && subprotocol != Py_None) {
-        protocol = PyUnicode_AsUTF8AndSize(subprotocol, &n);
-        if (!protocol)
-            return NULL;
-        if (!http_is_token((struct bytes){protocol, (size_t)n})) {
-            PyErr_SetString(PyExc_ValueError, "invalid subprotocol");
-            return NULL;
-        }
+    if (!subprotocol || subprotocol == Py_None)
+        return PyBytes_FromString("");
+    protocol = PyUnicode_AsUTF8AndSize(subprotocol, &n);
+    if (!protocol)
+        return NULL;
+    if (!http_is_token((struct bytes){protocol, (size_t)n})) {
+        PyErr_SetString(PyExc_ValueError, "invalid subprotocol");
+        return NULL;
     }
-    return PyBytes_FromFormat(
-        "HTTP/1.1 101 Switching Protocols\r\nServer: gcorn\r\n"
-        "Upgrade: websocket\r\nConnection: Upgrade\r\n"
-        "Sec-WebSocket-Accept: %.28s\r\n%s%s%s",
-        accept, protocol ? "Sec-WebSocket-Protocol: " : "",
-        protocol ? protocol : "", protocol ? "\r\n" : "");
+    return PyBytes_FromFormat("Sec-WebSocket-Protocol: %s\r\n", protocol);
 }
 
 static int on_accept(struct cycle *cycle, PyObject *given)
 {
     PyObject *headers = asgi_value(cycle, given, ASGI_HEADERS);
+    struct exchange_note what = {.kind = EXCHANGE_NOTE_ACCEPT, .last = 1};
     owned PyObject *none = PyTuple_New(0);
     owned PyObject *first = NULL;
 
@@ -292,7 +253,7 @@ static int on_accept(struct cycle *cycle, PyObject *given)
         PyErr_SetString(PyExc_RuntimeError, "it was accepted or denied before");
         return -1;
     }
-    first = first_lines(cycle, asgi_value(cycle, given, ASGI_SUBPROTOCOL));
+    first = first_lines(asgi_value(cycle, given, ASGI_SUBPROTOCOL));
     if (!first || !none)
         return -1;
     cycle->rest.keep[0] =
@@ -302,13 +263,27 @@ static int on_accept(struct cycle *cycle, PyObject *given)
                         headers && headers != Py_None ? headers : none);
     if (!cycle->rest.keep[0])
         return -1;
-    asgi_rest_add(
-        cycle, (struct bytes){PyBytes_AS_STRING(cycle->rest.keep[0]),
-                              (size_t)PyBytes_GET_SIZE(cycle->rest.keep[0])});
+    what.len = (uint32_t)PyBytes_GET_SIZE(cycle->rest.keep[0]);
     cycle->status = 101;
     cycle->writer.x->status = 101;
-    cycle->writer.x->out_flags |= EXCHANGE_OUT_CLOSE;
+    cycle->writer.x->out_flags |= EXCHANGE_OUT_CLOSE | EXCHANGE_OUT_SOCKET;
+    add_note(cycle, &what, PyBytes_AS_STRING(cycle->rest.keep[0]));
     cycle->stage = ASGI_SENDING;
+    return 0;
+}
+
+static int add_message(struct cycle *cycle, enum ws_opcode opcode,
+                       const char *payload, Py_ssize_t n)
+{
+    struct exchange_note what = {.kind = (uint8_t)opcode, .last = 1};
+
+    if (n > UINT32_MAX) {
+        PyErr_SetString(PyExc_OverflowError, "the message is too long");
+        return -1;
+    }
+    what.len = (uint32_t)n;
+    cycle->sent += (uint64_t)n;
+    add_note(cycle, &what, payload);
     return 0;
 }
 
@@ -316,7 +291,7 @@ static int on_send(struct cycle *cycle, PyObject *given)
 {
     PyObject *text = asgi_value(cycle, given, ASGI_TEXT);
     PyObject *bytes = asgi_value(cycle, given, ASGI_BYTES);
-    struct bytes payload;
+    const char *payload;
     Py_ssize_t n;
 
     if (cycle->stage != ASGI_SENDING || cycle->status != 101) {
@@ -327,21 +302,18 @@ static int on_send(struct cycle *cycle, PyObject *given)
         cycle->rest.keep[0] = PyBytes_FromObject(bytes);
         if (!cycle->rest.keep[0])
             return -1;
-        payload = (struct bytes){PyBytes_AS_STRING(cycle->rest.keep[0]),
-                                 (size_t)PyBytes_GET_SIZE(cycle->rest.keep[0])};
-        add_frame(cycle, WS_BINARY, payload);
-        return 0;
+        return add_message(cycle, WS_BINARY,
+                           PyBytes_AS_STRING(cycle->rest.keep[0]),
+                           PyBytes_GET_SIZE(cycle->rest.keep[0]));
     }
-    payload.p = text ? PyUnicode_AsUTF8AndSize(text, &n) : NULL;
-    if (!payload.p) {
+    payload = text ? PyUnicode_AsUTF8AndSize(text, &n) : NULL;
+    if (!payload) {
         if (!PyErr_Occurred())
             PyErr_SetString(PyExc_KeyError, "text or bytes");
         return -1;
     }
-    payload.n = (size_t)n;
     cycle->rest.keep[0] = Py_NewRef(text);
-    add_frame(cycle, WS_TEXT, payload);
-    return 0;
+    return add_message(cycle, WS_TEXT, payload, n);
 }
 
 /* Before it was accepted, a close is a denial: 403. */

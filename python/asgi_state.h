@@ -194,8 +194,6 @@ bool asgi_socket_asked(const struct exchange_writer *writer);
 PyObject *asgi_socket_receive(struct cycle *cycle);
 /* 0; 1: not a message of a WebSocket; -1 with an exception. */
 int asgi_socket_take(struct cycle *cycle, PyObject *given, PyObject *type);
-/* Pings are answered though nobody receives. */
-void asgi_socket_changed(struct cycle *cycle);
 void asgi_socket_close(struct cycle *cycle, uint32_t code);
 
 /* asgi_head.c: 0, or -1 with an exception set. */

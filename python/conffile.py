@@ -46,6 +46,7 @@ SWITCHES = {  # a bool in place of a string
     "proxy_protocol": ("off", "auto"),
     "http2_cleartext": ("off", "prior-knowledge"),
     "proxy_headers": ("off", "auto"),
+    "ws_per_message_deflate": ("false", "true"),
 }
 
 

@@ -79,6 +79,14 @@ static bool take_requests(struct asgi *asgi)
     return taken > 0;
 }
 
+/* A window that is full makes it wait for asgi_cycle_changed(). */
+static void flush(struct cycle *cycle)
+{
+    while (exchange_flush(&cycle->writer) == -EAGAIN)
+        if (exchange_await_room(&cycle->writer))
+            break;
+}
+
 /* What was written in this turn leaves now. */
 static void publish(struct asgi *asgi)
 {
@@ -96,7 +104,7 @@ static void publish(struct asgi *asgi)
             asgi_push(cycle);
             asgi_await_wake(cycle);
         } else if (asgi_is_running(cycle) && cycle->stage != ASGI_STARTED) {
-            exchange_flush(&cycle->writer);
+            flush(cycle);
         }
         cycle = next;
     }

@@ -251,6 +251,13 @@ int rule_asgi_lifespan(const char *text, struct config_error *error)
     return one_of(text, words, "ASGI lifespan", error);
 }
 
+int rule_true_false(const char *text, struct config_error *error)
+{
+    static const char *const words[] = {"true", "false", NULL};
+
+    return one_of(text, words, "setting", error);
+}
+
 int rule_http_parser(const char *text, struct config_error *error)
 {
     static const char *const words[] = {"auto", "fast", "python", NULL};

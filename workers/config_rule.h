@@ -29,6 +29,7 @@ int rule_proxy_protocol(const char *text, struct config_error *error);
 int rule_protocol(const char *text, struct config_error *error);
 int rule_asgi_loop(const char *text, struct config_error *error);
 int rule_asgi_lifespan(const char *text, struct config_error *error);
+int rule_true_false(const char *text, struct config_error *error);
 int rule_http_parser(const char *text, struct config_error *error);
 int rule_http_protocols(const char *text, struct config_error *error);
 int rule_http2_cleartext(const char *text, struct config_error *error);

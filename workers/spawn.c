@@ -15,6 +15,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -188,6 +189,9 @@ void spawn_conn_config(struct conn_config *conn, const struct config *config)
         .send_timeout_ms = SEND_TIMEOUT_MS,
         .linger_ms = LINGER_MS,
         .socket_max = config->websocket_max_message_size,
+        .socket_queue = (uint32_t)min_u64(config->ws_max_queue, UINT32_MAX),
+        .socket_deflate = strcasecmp(config->ws_per_message_deflate, "true") ==
+                          0,
         .socket_ping_ms = milliseconds(config->ws_ping_interval),
         .socket_ping_timeout_ms = milliseconds(config->ws_ping_timeout),
         .request_timeout_ms = milliseconds(config->timeout),

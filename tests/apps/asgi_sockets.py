@@ -2,6 +2,7 @@
 """WebSockets: an echo, and paths that end otherwise."""
 
 import os
+import time
 
 
 def trace(text):
@@ -16,6 +17,8 @@ async def echo(scope, receive, send):
             trace("%s disconnect %d %s" % (scope["path"], message["code"],
                                            message["reason"]))
             return
+        if scope["path"] == "/sleep":
+            time.sleep(2)
         await send({"type": "websocket.send", "text": message.get("text"),
                     "bytes": message.get("bytes")})
 

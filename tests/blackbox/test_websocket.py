@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """WebSockets of the class asgi, by a client that can also be rude."""
 
+import contextlib
 import os
 import signal
 import struct
@@ -51,8 +52,11 @@ class Socket:
         return first & 0x0f, self.connection.exactly(size)
 
     def closed(self):
+        """The server's close frame, which is answered; the code it has."""
         opcode, data = self.read()
         assert opcode == CLOSE
+        with contextlib.suppress(OSError):  # it may not listen any more
+            self.frame(CLOSE, data)
         self.connection.ends()
         return int.from_bytes(data[:2], "big")
 
@@ -72,6 +76,37 @@ def test_handshake(site):
         assert ws.head.get("upgrade") == "websocket"
         assert ws.head.get("sec-websocket-protocol") == "chat"
         assert ws.head.get("x-accepted") == "yes"
+
+
+@pytest.mark.parametrize("change,status", [
+    ((b"Sec-WebSocket-Version: 13\r\n", b""), 400),
+    ((b"Version: 13", b"Version: 8"), 426),
+    ((b"Version: 13", b"Version: 13\r\nSec-WebSocket-Version: 13"), 400),
+    ((b"dGhlIHNhbXBsZSBub25jZQ==", b"dGhlIHNhbXBsZSBub25jZQ"), 400),
+    ((b"dGhlIHNhbXBsZSBub25jZQ==", b"dGhlIHNhbXBsZSBub25jZR=="), 101),
+    ((b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n", b""), 400),
+    ((b"GET", b"POST"), 400),
+    ((b"\r\n\r\n", b"\r\nContent-Length: 1\r\n\r\nx"), 400),
+    ((b"HTTP/1.1", b"HTTP/1.0"), 200),  # RFC 9110 7.8: Upgrade is ignored
+    ((b"Upgrade: websocket", b"Upgrade: other"), 200),
+    ((b", Upgrade", b""), 200)])
+def test_what_is_no_handshake(site, change, status):
+    head = (HELLO % (b"/", b"")).replace(*change)
+    with site.connect() as connection:
+        connection.send(head)
+        response = connection.head()
+        assert response.status == status
+        if status == 426:
+            assert response.get("sec-websocket-version") == "13"
+            assert response.get("upgrade") == "websocket"
+
+
+def test_the_connection_outlives_a_bad_handshake(site):
+    with site.connect() as connection:
+        connection.send((HELLO % (b"/", b"")).replace(b": 13", b": 7"))
+        assert connection.response().status == 426
+        connection.send(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+        assert connection.response().status == 200
 
 
 @pytest.mark.parametrize("size", [0, 1, 125, 126, 65535, 65536, 900000])
@@ -123,6 +158,8 @@ def test_the_client_is_lost(site):
 def test_the_application_closes(site):
     with Socket(site, "/close") as ws:
         assert ws.read() == (CLOSE, struct.pack("!H", 4001) + b"bye")
+        ws.frame(TEXT, b"not heard any more")
+        ws.frame(CLOSE, struct.pack("!H", 4001))
         ws.connection.ends()
     with Socket(site, "/return") as ws:
         assert ws.closed() == 1000
@@ -174,7 +211,27 @@ def test_a_silent_client_is_pinged_and_given_up(start):
         assert ws.read()[0] == PING
         ws.frame(PONG)
         assert ws.read()[0] == PING
-        ws.connection.ends()
+        assert ws.closed() == 1011
+    server.traced("/ disconnect 1006")
+
+
+def test_a_busy_application_does_not_keep_a_client_from_its_pong(site):
+    """Frames are the worker's affair: the interpreter sleeps, GIL and all."""
+    with Socket(site, "/sleep") as ws:
+        ws.frame(TEXT, b"asleep for 2 s")
+        ws.frame(PING, b"still there")
+        assert ws.read() == (PONG, b"still there")
+        ws.frame(CLOSE, struct.pack("!H", 1000))
+        assert ws.closed() == 1000
+
+
+def test_a_killed_interpreter_closes_its_websockets(start):
+    server = start("asgi_sockets:app", "-w", "1")
+    with Socket(server) as ws:
+        ws.frame(TEXT, b"here")
+        assert ws.read() == (TEXT, b"here")
+        os.kill(server.interpreters()[0].pid, signal.SIGKILL)
+        assert ws.closed() == 1011
 
 
 def test_a_reload_says_1012(start):
