@@ -84,6 +84,7 @@ enum http_name {
     X(FRAMING, 400, "Content-Length and Transfer-Encoding together")           \
     X(CODING, 501, "Unsupported Transfer-Encoding")                            \
     X(CODING_VERSION, 400, "Transfer-Encoding needs HTTP/1.1")                 \
+    X(CODING_ORDER, 400, "chunked must be the last coding, and be there once") \
     X(EXPECTATION, 417, "Expectation Failed")                                  \
     X(CHUNK_SIZE, 400, "Invalid chunk size")                                   \
     X(CHUNK_EXTENSION, 400, "Invalid chunk extension")                         \

@@ -60,9 +60,22 @@ static enum http_error take_length(struct http_request *request,
     return HTTP_ERROR_NONE;
 }
 
+static bool goes_on_after_chunked(struct bytes text)
+{
+    struct bytes word = BYTES("chunked");
+    size_t i = word.n;
+
+    if (text.n <= i || !bytes_equal_nocase((struct bytes){text.p, i}, word))
+        return false;
+    while (i < text.n && (text.p[i] == ' ' || text.p[i] == '\t'))
+        i++;
+    return i < text.n && text.p[i] == ',';
+}
+
 /*
  * Only "chunked", alone and once. Any other coding would have to be undone
- * here, since WSGI has no word for it.
+ * here, since WSGI has no word for it. With something after it, nobody knows
+ * where the body ends (RFC 9112 6.3).
  */
 static enum http_error take_coding(struct http_request *request,
                                    struct bytes text)
@@ -71,8 +84,9 @@ static enum http_error take_coding(struct http_request *request,
         return HTTP_ERROR_CODING_VERSION;
     if (request->flags & HTTP_HAS_LENGTH)
         return HTTP_ERROR_FRAMING;
-    if ((request->flags & HTTP_CHUNKED) ||
-        !bytes_equal_nocase(text, BYTES("chunked")))
+    if ((request->flags & HTTP_CHUNKED) || goes_on_after_chunked(text))
+        return HTTP_ERROR_CODING_ORDER;
+    if (!bytes_equal_nocase(text, BYTES("chunked")))
         return HTTP_ERROR_CODING;
     request->flags |= HTTP_CHUNKED;
     return HTTP_ERROR_NONE;
