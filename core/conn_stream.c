@@ -66,11 +66,34 @@ static bool holds(struct conn_set *set, const struct conn *c)
     return job->is_socket && job->socket.raw_held;
 }
 
-static void fail(struct conn_set *set, struct conn *c)
+/* Nothing of a response is out or on its way. */
+static bool may_answer(struct conn_set *set, const struct conn *c)
+{
+    struct exchange_part part;
+    const char *bytes;
+
+    return c->state == CONN_WAITING && !(c->inflight & CONN_IN_OUTPUT) &&
+           conn_job(set, c->x)->sent_bytes == 0 &&
+           exchange_part_next(set->table, c->x, 0, &part, &bytes) == 0;
+}
+
+/*
+ * The body will never be complete. That is answered here, if it can be: the
+ * application would take its client for one who left. The exchange may be gone
+ * after that.
+ */
+static void fail(struct conn_set *set, struct conn *c, enum http_error error)
 {
     enum conn_state state = (enum conn_state)c->state;
 
     c->flags &= (uint16_t)~CONN_STREAM;
+    if (may_answer(set, c)) {
+        if (error)
+            conn_refuse(set, c, error, NULL);
+        else
+            conn_answer(set, c, 408, "");
+        return;
+    }
     conn_body_give_up(set, c);
     conn_block_put(set, &c->stash);
     c->state = state; /* it may be in the middle of a send */
@@ -84,7 +107,7 @@ static bool over_limit(const struct conn_set *set, const struct conn *c,
     return limit && more > limit - min_u64(limit, c->x->body_bytes);
 }
 
-/* Returns how much of the piece is used, or -1. */
+/* Returns how much of the piece is used, or a negative enum http_error. */
 static int64_t take_chunked(struct conn_set *set, struct conn *c,
                             struct bytes piece, char *to)
 {
@@ -92,8 +115,10 @@ static int64_t take_chunked(struct conn_set *set, struct conn *c,
     struct bytes run;
     int n = http_chunked_next(chunked, piece, &run);
 
-    if (n < 0 || over_limit(set, c, run.n))
-        return -1;
+    if (n < 0)
+        return n;
+    if (over_limit(set, c, run.n))
+        return -HTTP_ERROR_BODY_LIMIT;
     memcpy(to, run.p, run.n);
     exchange_stream_wrote(stream_of(set, c), run.n);
     c->x->body_bytes += run.n;
@@ -137,7 +162,7 @@ static size_t feed(struct conn_set *set, struct conn *c, struct bytes data)
         n = chunked ? take_chunked(set, c, piece, to)
                     : take_length(set, c, piece, to);
         if (n < 0) {
-            fail(set, c);
+            fail(set, c, (enum http_error) - n);
             return data.n;
         }
         used += (size_t)n;
@@ -150,6 +175,8 @@ static size_t feed(struct conn_set *set, struct conn *c, struct bytes data)
 /* The clock only runs against the peer while it could send. */
 static void watch(struct conn_set *set, struct conn *c)
 {
+    if (!c->x)
+        return;
     if (c->state == CONN_WAITING && is_socket(set, c)) {
         conn_deadline(set, c, conn_socket_wait(set, c));
         return;
@@ -190,7 +217,7 @@ void conn_stream_input(struct conn_set *set, struct conn *c, struct bytes data)
 
     if (!(c->flags & CONN_DISCARD))
         conn_stash(set, c, (struct bytes){data.p + used, data.n - used});
-    if (c->state == CONN_CLOSING)
+    if (c->state == CONN_CLOSING || !c->x)
         return;
     pause(set, c);
     watch(set, c);
@@ -213,13 +240,13 @@ void conn_stream_progress(struct conn_set *set, struct conn *c)
         c->flags &= (uint16_t)~CONN_PAUSED;
         conn_receive(set, c);
     }
-    if (c->flags & CONN_EOF && c->stash.len == 0 && !holds(set, c)) {
+    if (c->x && c->flags & CONN_EOF && c->stash.len == 0 && !holds(set, c)) {
         if (unlikely(is_socket(set, c))) {
             conn_socket_gone(set, c);
             return;
         }
         if (c->flags & CONN_STREAM)
-            fail(set, c);
+            fail(set, c, HTTP_ERROR_BODY_SHORT);
     }
     watch(set, c);
 }
@@ -233,8 +260,9 @@ void conn_stream_end(struct conn_set *set, struct conn *c)
     }
     atomic_fetch_or(&c->x->flags, EXCHANGE_PEER_DONE);
     if (c->flags & CONN_STREAM && c->stash.len == 0)
-        fail(set, c);
-    exchange_attend(set->table, c->x);
+        fail(set, c, HTTP_ERROR_BODY_SHORT);
+    if (c->x)
+        exchange_attend(set->table, c->x);
 }
 
 /* The interpreter with an event loop that runs the exchange, or NULL. */
@@ -315,7 +343,7 @@ bool conn_stream_timeout(struct conn_set *set, struct conn *c)
     }
     if (c->flags & CONN_STREAM && !(c->flags & CONN_PAUSED)) {
         stats_add(&set->stats->timeouts, 1);
-        fail(set, c);
+        fail(set, c, HTTP_ERROR_NONE);
         return true;
     }
     if (!interp)
