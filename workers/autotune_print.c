@@ -3,7 +3,7 @@
 
 #include "autotune.h"
 
-#include <string.h>
+#include <jansson.h>
 
 static unsigned long long mib(uint64_t bytes)
 {
@@ -137,88 +137,94 @@ void autotune_print_text(const struct autotune_report *report, FILE *out)
     print_plan(report, out);
 }
 
-/* ASCII stays; all else of a path or a name is escaped byte by byte. */
-static void json_text(FILE *out, const char *key, const char *text)
+static void number(json_t *to, const char *key, uint64_t value)
 {
-    fprintf(out, "%s\"%s\": \"", key[0] != '\0' ? ", " : "", key);
-    for (; *text != '\0'; text++) {
-        unsigned char c = (unsigned char)*text;
-
-        if (c < 0x20 || c > 0x7e || c == '"' || c == '\\')
-            fprintf(out, "\\u%04x", c);
-        else
-            fputc(c, out);
-    }
-    fputc('"', out);
+    json_object_set_new(to, key, json_integer((int64_t)value));
 }
 
-static void json_number(FILE *out, const char *key, uint64_t number)
+/* What is no UTF-8, a path perhaps, is null. */
+static void string(json_t *to, const char *key, const char *text)
 {
-    fprintf(out, ", \"%s\": %llu", key, (unsigned long long)number);
+    json_t *value = json_string(text);
+
+    json_object_set_new(to, key, value != NULL ? value : json_null());
 }
 
-static void json_measured(const struct probe_result *m, FILE *out)
+static json_t *measured_json(const struct probe_result *m)
 {
-    fprintf(out, ", \"measured\": {\"requests\": %u", m->requests);
-    json_number(out, "failed_requests", m->failed);
-    json_number(out, "total_bytes", m->used.total);
-    json_number(out, "interpreter_bytes", m->used.interp);
-    json_number(out, "interpreter_dirty_bytes", m->used.dirty);
-    json_number(out, "interpreter_loaded_bytes", m->loaded.interp);
-    json_number(out, "io_worker_bytes", m->used.worker);
-    json_number(out, "arena_bytes", m->used.arena);
-    json_number(out, "growth_bytes_per_request", m->growth_bytes);
-    fputc('}', out);
+    json_t *json = json_object();
+
+    number(json, "requests", m->requests);
+    number(json, "failed_requests", m->failed);
+    number(json, "total_bytes", m->used.total);
+    number(json, "interpreter_bytes", m->used.interp);
+    number(json, "interpreter_dirty_bytes", m->used.dirty);
+    number(json, "interpreter_loaded_bytes", m->loaded.interp);
+    number(json, "io_worker_bytes", m->used.worker);
+    number(json, "arena_bytes", m->used.arena);
+    number(json, "growth_bytes_per_request", m->growth_bytes);
+    return json;
 }
 
-static void json_plan(const struct autotune_report *r, FILE *out)
+static json_t *limits_json(const struct cgroup_limits *limits)
+{
+    json_t *json = json_object();
+
+    number(json, "cpu_quota_milli", limits->quota.value);
+    string(json, "cpu_quota_cgroup", limits->quota.path);
+    number(json, "memory_max_bytes", limits->memory_max.value);
+    string(json, "memory_max_cgroup", limits->memory_max.path);
+    number(json, "memory_high_bytes", limits->memory_high.value);
+    return json;
+}
+
+static json_t *warnings_json(const struct plan *plan)
+{
+    json_t *list = json_array();
+
+    for (uint32_t i = 0; i < plan->n_warnings; i++)
+        json_array_append_new(list, json_string(plan->warnings[i]));
+    return list;
+}
+
+static json_t *plan_json(const struct autotune_report *r)
 {
     const struct plan *plan = r->placement->plan;
+    json_t *json = json_object();
 
-    fprintf(out, ", \"plan\": {\"workers\": %u", r->placement->workers);
-    json_text(out, "bound", plan_bound_name(plan->bound));
-    json_text(out, "one_more_needs", plan->one_more);
-    json_number(out, "n_cpu", plan->n_cpu);
-    if (plan->n_mem == UINT64_MAX)
-        fprintf(out, ", \"n_mem\": null");
-    else
-        json_number(out, "n_mem", plan->n_mem);
-    json_number(out, "reserved_cores", plan->n_reserved);
-    json_number(out, "ram_bytes", plan->ram_bytes);
-    json_number(out, "os_reserve_bytes", plan->os_reserve_bytes);
-    json_number(out, "usable_bytes", plan->usable_bytes);
-    json_number(out, "worker_bytes", r->placement->need.worker_bytes);
-    json_number(out, "shared_bytes", r->placement->need.shared_bytes);
-    json_number(out, "safe_limit_bytes", plan->safe_limit_bytes);
-    json_number(out, "alarm_bytes", plan->alarm_bytes);
-    json_number(out, "alarm_after_requests", r->lifetime);
-    json_text(out, "pin", plan_pin_name(plan->pin));
-    json_text(out, "pin_reason", plan->pin_reason);
-    fputs(", \"warnings\": [", out);
-    for (uint32_t i = 0; i < plan->n_warnings; i++) {
-        fputs(i > 0 ? ", " : "", out);
-        fprintf(out, "\"%s\"", plan->warnings[i]);
-    }
-    fputs("]}", out);
-}
-
-static void json_limits(const struct cgroup_limits *limits, FILE *out)
-{
-    fprintf(out, ", \"limits\": {\"cpu_quota_milli\": %llu",
-            (unsigned long long)limits->quota.value);
-    json_text(out, "cpu_quota_cgroup", limits->quota.path);
-    json_number(out, "memory_max_bytes", limits->memory_max.value);
-    json_text(out, "memory_max_cgroup", limits->memory_max.path);
-    json_number(out, "memory_high_bytes", limits->memory_high.value);
-    fputc('}', out);
+    number(json, "workers", r->placement->workers);
+    string(json, "bound", plan_bound_name(plan->bound));
+    string(json, "one_more_needs", plan->one_more);
+    number(json, "n_cpu", plan->n_cpu);
+    json_object_set_new(json, "n_mem", json_null());
+    if (plan->n_mem != UINT64_MAX)
+        number(json, "n_mem", plan->n_mem);
+    number(json, "reserved_cores", plan->n_reserved);
+    number(json, "ram_bytes", plan->ram_bytes);
+    number(json, "os_reserve_bytes", plan->os_reserve_bytes);
+    number(json, "usable_bytes", plan->usable_bytes);
+    number(json, "worker_bytes", r->placement->need.worker_bytes);
+    number(json, "shared_bytes", r->placement->need.shared_bytes);
+    number(json, "safe_limit_bytes", plan->safe_limit_bytes);
+    number(json, "alarm_bytes", plan->alarm_bytes);
+    number(json, "alarm_after_requests", r->lifetime);
+    string(json, "pin", plan_pin_name(plan->pin));
+    string(json, "pin_reason", plan->pin_reason);
+    json_object_set_new(json, "warnings", warnings_json(plan));
+    return json;
 }
 
 void autotune_print_json(const struct autotune_report *report, FILE *out)
 {
-    fputs("{\"schema\": \"gcorn-autotune/1\"", out);
-    json_text(out, "application", name_of(report->config));
-    json_measured(report->measured, out);
-    json_limits(&report->placement->sight.limits, out);
-    json_plan(report, out);
-    fputs("}\n", out);
+    json_t *json = json_object();
+
+    string(json, "schema", "gcorn-autotune/1");
+    string(json, "application", name_of(report->config));
+    json_object_set_new(json, "measured", measured_json(report->measured));
+    json_object_set_new(json, "limits",
+                        limits_json(&report->placement->sight.limits));
+    json_object_set_new(json, "plan", plan_json(report));
+    json_dumpf(json, out, JSON_ENSURE_ASCII);
+    fputc('\n', out);
+    json_decref(json);
 }

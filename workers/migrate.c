@@ -216,7 +216,8 @@ static int run(const char *path, bool is_unit)
         return 1;
     }
     migrate = migrate_new();
-    err = is_unit ? migrate_unit(migrate, text) : migrate_uwsgi(migrate, text);
+    err = is_unit ? migrate_unit(migrate, text)
+                  : migrate_uwsgi(migrate, path, text);
     if (err == 0)
         migrate_print(migrate, stdout);
     else

@@ -19,7 +19,7 @@ struct migrate;
 bool migrate_main(int argc, char **argv, int *ret_code);
 
 /* The texts of uWSGI (ini) and NGINX Unit (JSON). 0, or -EINVAL. */
-int migrate_uwsgi(struct migrate *migrate, char *text);
+int migrate_uwsgi(struct migrate *migrate, const char *path, char *text);
 int migrate_unit(struct migrate *migrate, const char *text);
 
 /* What they are made of. Memory that is short ends the program. */

@@ -5,6 +5,7 @@
 #include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 static const char in_front[] =
     "TLS is not supported yet: terminate it in front, for example in nginx";
@@ -101,31 +102,33 @@ static const struct row application_rows[] = {
     {"stdout", NULL, "!standard output stays what it is"},
     {"stderr", "--log-file", NULL},
     {"thread_stack_size", NULL, "see threading.stack_size in Python"},
-    {"prefix", NULL, "say --env SCRIPT_NAME=/PREFIX"},
+    {"factory", NULL, "!it is called, as its name ends in ()"},
     {"targets", NULL, "start one gcorn for each target"},
     {"isolation", NULL, "let systemd or a container isolate it"},
     {NULL, NULL, NULL},
 };
 
-static void take_paths(struct migrate *migrate, const json_t *paths)
+/* A string, or a list of them: "a,b". */
+static void take_list(struct migrate *migrate, const char *option,
+                      const char *flag, const json_t *value)
 {
     char joined[4096] = "";
     size_t i;
-    json_t *path;
+    json_t *item;
 
-    if (json_is_string(paths)) {
-        migrate_flag(migrate, "path", "--pythonpath", json_string_value(paths));
+    if (json_is_string(value)) {
+        migrate_flag(migrate, option, flag, json_string_value(value));
         return;
     }
-    json_array_foreach(paths, i, path)
+    json_array_foreach(value, i, item)
     {
         size_t n = strlen(joined);
 
-        if (json_is_string(path))
+        if (json_is_string(item))
             snprintf(joined + n, sizeof(joined) - n, "%s%s", n > 0 ? "," : "",
-                     json_string_value(path));
+                     json_string_value(item));
     }
-    migrate_flag(migrate, "path", "--pythonpath", joined);
+    migrate_flag(migrate, option, flag, joined);
 }
 
 static void take_environment(struct migrate *migrate, json_t *object)
@@ -159,6 +162,8 @@ static void take_type(struct migrate *migrate, const json_t *application,
     if (type[6] == ' ' && json_object_get(application, "home") == NULL) {
         snprintf(name, sizeof(name), "python%.*s", 8, type + 7);
         migrate_flag(migrate, "type", "--python", name);
+    } else {
+        migrate_not_needed(migrate, "type", "the virtual environment says it");
     }
 }
 
@@ -170,6 +175,24 @@ static void take_protocol(struct migrate *migrate, const char *protocol)
         migrate_not_needed(migrate, "protocol", "WSGI is the default");
 }
 
+static void take_callable(struct migrate *migrate, const json_t *application,
+                          const char *name)
+{
+    bool factory = json_is_true(json_object_get(application, "factory"));
+    char call[256];
+
+    snprintf(call, sizeof(call), "%s%s", name, factory ? "()" : "");
+    migrate_callable(migrate, "callable", call);
+}
+
+static void take_prefix(struct migrate *migrate, const char *prefix)
+{
+    char pair[1024];
+
+    snprintf(pair, sizeof(pair), "SCRIPT_NAME=%s", prefix);
+    migrate_flag(migrate, "prefix", "--env", pair);
+}
+
 /* Those that are more than a flag; true when it was one. */
 static bool take_special(struct migrate *migrate, json_t *application,
                          const char *key, json_t *value)
@@ -177,7 +200,7 @@ static bool take_special(struct migrate *migrate, json_t *application,
     const char *text = json_string_value(value);
 
     if (strcmp(key, "path") == 0)
-        take_paths(migrate, value);
+        take_list(migrate, "path", "--pythonpath", value);
     else if (strcmp(key, "environment") == 0)
         take_environment(migrate, value);
     else if (strcmp(key, "limits") == 0)
@@ -187,13 +210,15 @@ static bool take_special(struct migrate *migrate, json_t *application,
     else if (text != NULL && strcmp(key, "module") == 0)
         migrate_module(migrate, "module", text);
     else if (text != NULL && strcmp(key, "callable") == 0)
-        migrate_callable(migrate, "callable", text);
+        take_callable(migrate, application, text);
     else if (text != NULL && strcmp(key, "home") == 0)
         take_home(migrate, text);
     else if (text != NULL && strcmp(key, "type") == 0)
         take_type(migrate, application, text);
     else if (text != NULL && strcmp(key, "protocol") == 0)
         take_protocol(migrate, text);
+    else if (text != NULL && strcmp(key, "prefix") == 0)
+        take_prefix(migrate, text);
     else
         return false;
     return true;
@@ -214,6 +239,25 @@ static void take_application(struct migrate *migrate, json_t *application)
         migrate_flag(migrate, "(no processes)", "--workers", "1");
 }
 
+static void take_forwarded(struct migrate *migrate, const json_t *forwarded)
+{
+    const json_t *source = json_object_get(forwarded, "source");
+    const char *field =
+        json_string_value(json_object_get(forwarded, "client_ip"));
+
+    if (source != NULL)
+        take_list(migrate, "forwarded.source", "--forwarded-allow-ips", source);
+    if (field != NULL && strcasecmp(field, "X-Forwarded-For") == 0)
+        migrate_flag(migrate, "forwarded.client_ip", "--proxy-headers",
+                     "x-forwarded-for");
+    else if (field != NULL)
+        migrate_no_equivalent(migrate, "forwarded.client_ip",
+                              "see --proxy-headers");
+    if (json_object_get(forwarded, "protocol") != NULL)
+        migrate_not_needed(migrate, "forwarded.protocol",
+                           "X-Forwarded-Proto of those proxies is believed");
+}
+
 /* "*:8080", "127.0.0.1:80", "unix:/path". */
 static void take_listener(struct migrate *migrate, const char *address,
                           const json_t *listener)
@@ -227,8 +271,10 @@ static void take_listener(struct migrate *migrate, const char *address,
     migrate_flag(migrate, address, "--bind", bind);
     if (json_object_get(listener, "tls") != NULL)
         migrate_no_equivalent(migrate, "tls", in_front);
-    if (forwarded != NULL || json_object_get(listener, "client_ip") != NULL)
-        migrate_no_equivalent(migrate, "forwarded",
+    if (forwarded != NULL)
+        take_forwarded(migrate, forwarded);
+    else if (json_object_get(listener, "client_ip") != NULL)
+        migrate_no_equivalent(migrate, "client_ip",
                               "see --forwarded-allow-ips and --proxy-headers");
 }
 
@@ -291,8 +337,13 @@ int migrate_unit(struct migrate *migrate, const char *text)
 {
     json_error_t error;
     json_t *root = json_loads(text, 0, &error);
-    int err = json_is_object(root) ? take_root(migrate, root) : -EINVAL;
+    json_t *config = json_object_get(root, "config");
+    int err;
 
+    /* All that Unit's control socket shows, or its part /config. */
+    err = json_is_object(root)
+              ? take_root(migrate, json_is_object(config) ? config : root)
+              : -EINVAL;
     json_decref(root);
     return err;
 }

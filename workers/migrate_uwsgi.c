@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* uWSGI's ini files: one table of its options. */
 #include "migrate.h"
+#include "migrate_vars.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -89,12 +90,6 @@ static void take_lazy(struct migrate *migrate, const char *option,
     migrate_not_needed(migrate, option,
                        "each interpreter loads the application itself, "
                        "without --preload");
-}
-
-static void take_static_map(struct migrate *migrate, const char *option,
-                            const char *value)
-{
-    migrate_flag(migrate, option, "--static-map", value);
 }
 
 static void take_daemonize(struct migrate *migrate, const char *option,
@@ -204,7 +199,8 @@ static const struct option options[] = {
     {"no-orphans|single-interpreter|thunder-lock|close-on-exec|strict|"
      "ignore-sigpipe|ignore-write-errors|disable-write-exception|"
      "catch-exceptions|memory-report|auto-procname|plugin|plugins|"
-     "plugins-dir|py-call-osafterfork|procname-append|log-master|"
+     "plugins-dir|py-call-osafterfork|py-callos-afterfork|procname-append|log-"
+     "master|"
      "threaded-logger|no-default-app|offload-threads|wsgi-env-behaviour|"
      "wsgi-env-behavior|if-*",
      NOT_NEEDED, "gcorn has nothing to be told here", NULL},
@@ -222,7 +218,11 @@ static const struct option options[] = {
      "see --access-logformat, whose fields are Gunicorn's", NULL},
     {"log-maxsize|log-backupname|log-reopen|touch-logreopen|log-truncate",
      NOTHING, "let logrotate rotate, and send USR1", NULL},
-    {"static-map|static-map2", CALL, NULL, take_static_map},
+    {"static-map", FLAG, "--static-map", NULL},
+    {"static-map2", NOTHING,
+     "see --static-map, whose prefix is no part of the "
+     "path of a file",
+     NULL},
     {"check-static|static-index|static-safe|static-gzip*", NOTHING,
      "see --static-map, or let the proxy in front do it", NULL},
     {"static-expires*", NOTHING, "let the proxy in front set it", NULL},
@@ -232,23 +232,14 @@ static const struct option options[] = {
      "see --admin-bind and --statsd-host", NULL},
     {"cpu-affinity|cpuset", NOT_NEEDED,
      "cores are chosen by the machine's plan; see --pin", NULL},
-    {"cheap|cheaper*", NOTHING, no_cheaper, NULL},
-    {"idle", NOTHING, no_cheaper, NULL},
+    {"cheap|cheaper*|idle", NOTHING, no_cheaper, NULL},
     {"cron|cron2|unique-cron|legion-cron", NOTHING, no_cron, NULL},
-    {"spooler*", NOTHING, no_spooler, NULL},
-    {"mule*", NOTHING, no_spooler, NULL},
-    {"farm", NOTHING, no_spooler, NULL},
-    {"cache*", NOTHING, no_cache, NULL},
-    {"queue*", NOTHING, no_spooler, NULL},
-    {"sharedarea*", NOTHING, no_cache, NULL},
-    {"route*", NOTHING, no_route, NULL},
-    {"error-route*", NOTHING, no_route, NULL},
-    {"add-header*", NOTHING, no_route, NULL},
-    {"attach-daemon*", NOTHING, "make it a systemd unit of its own", NULL},
-    {"smart-attach-daemon*", NOTHING, "make it a systemd unit of its own",
-     NULL},
-    {"hook-*", NOTHING, "see the hooks of gunicorn.conf.py", NULL},
-    {"exec-*", NOTHING, "see the hooks of gunicorn.conf.py", NULL},
+    {"spooler*|mule*|farm|queue*", NOTHING, no_spooler, NULL},
+    {"cache*|sharedarea*", NOTHING, no_cache, NULL},
+    {"route*|error-route*|add-header*", NOTHING, no_route, NULL},
+    {"attach-daemon*|smart-attach-daemon*", NOTHING,
+     "make it a systemd unit of its own", NULL},
+    {"hook-*|exec-*", NOTHING, "see the hooks of gunicorn.conf.py", NULL},
     {"emperor*", NOTHING, "make each application a systemd unit", NULL},
     {"ini|include|inherit", NOTHING, "convert that file too", NULL},
 };
@@ -318,43 +309,100 @@ static char *strip(char *text)
     return text;
 }
 
-/* Lazily, as uWSGI says it, is what gcorn does without being asked. */
-static void finish(struct migrate *migrate, bool lazy, bool quiet)
+/* "true   ; as everybody does", "\"mysite \"" */
+static char *strip_value(char *text)
 {
-    if (!lazy)
+    size_t len;
+
+    for (char *p = text; *p != '\0'; p++) {
+        if (*p == ';' && p > text && (p[-1] == ' ' || p[-1] == '\t')) {
+            *p = '\0';
+            break;
+        }
+    }
+    text = strip(text);
+    len = strlen(text);
+    if (len >= 2 && text[0] == '"' && text[len - 1] == '"') {
+        text[len - 1] = '\0';
+        text = strip(text + 1);
+    }
+    return text;
+}
+
+/* What finish() has to know. */
+struct found {
+    bool lazy;
+    bool quiet;
+};
+
+/* Lazily, as uWSGI says it, is what gcorn does without being asked. */
+static void finish(struct migrate *migrate, const struct found *found)
+{
+    if (!found->lazy)
         migrate_flag(migrate, "(no lazy-apps)", "--preload", NULL);
-    if (!quiet && !migrate_has(migrate, "--access-logfile"))
+    if (!found->quiet && !migrate_has(migrate, "--access-logfile"))
         migrate_flag(migrate, "(no disable-logging)", "--access-logfile", "-");
 }
 
-int migrate_uwsgi(struct migrate *migrate, char *text)
+static bool is_option(const char *name)
 {
-    bool inside = false, found = false, lazy = false, quiet = false;
+    for (size_t i = 0; i < ARRAY_SIZE(options); i++)
+        if (names_have(options[i].names, name))
+            return true;
+    return false;
+}
+
+/* Whatever is no option may be a name that others refer to. */
+static bool is_variable(const char *name, const char *rest)
+{
+    char reference[256];
+
+    snprintf(reference, sizeof(reference), "%%(%s)", name);
+    return !is_option(name) && rest != NULL && strstr(rest, reference) != NULL;
+}
+
+static void take_line(struct migrate *migrate, struct migrate_vars *vars,
+                      char *line, const char *rest, struct found *found)
+{
+    char *value = strchr(line, '=');
+    const char *name;
+    char *said;
+
+    if (value != NULL)
+        *value++ = '\0';
+    name = strip(line);
+    said = migrate_vars_expand(vars,
+                               value != NULL ? strip_value(value) : "true");
+    migrate_vars_set(vars, name, said);
+    found->lazy |= names_have("lazy|lazy-apps", name) && is_true(said);
+    found->quiet |= strcmp(name, "disable-logging") == 0 && is_true(said);
+    if (is_variable(name, rest))
+        migrate_not_needed(migrate, name, "a name for what follows");
+    else
+        take(migrate, name, said);
+    free(said);
+}
+
+int migrate_uwsgi(struct migrate *migrate, const char *path, char *text)
+{
+    struct migrate_vars vars = {.path = path};
+    struct found found = {false, false};
+    bool inside = false, any = false;
     char *rest = text;
     char *line;
 
     while ((line = strsep(&rest, "\n")) != NULL) {
-        char *name = strip(line);
-        char *value = strchr(name, '=');
-        const char *said;
-
-        if (name[0] == '[') {
-            inside = strcmp(name, "[uwsgi]") == 0;
-            found = found || inside;
-            continue;
+        line = strip(line);
+        if (line[0] == '[') {
+            inside = strcmp(line, "[uwsgi]") == 0;
+            any = any || inside;
+        } else if (inside && line[0] != '\0' && line[0] != '#' &&
+                   line[0] != ';') {
+            take_line(migrate, &vars, line, rest, &found);
         }
-        if (!inside || name[0] == '\0' || name[0] == '#' || name[0] == ';')
-            continue;
-        if (value != NULL)
-            *value++ = '\0';
-        name = strip(name);
-        said = value != NULL ? strip(value) : "true";
-        lazy = lazy || (names_have("lazy|lazy-apps", name) && is_true(said));
-        quiet = quiet ||
-                (strcmp(name, "disable-logging") == 0 && is_true(said));
-        take(migrate, name, said);
     }
-    if (found)
-        finish(migrate, lazy, quiet);
-    return found ? 0 : -EINVAL;
+    if (any)
+        finish(migrate, &found);
+    migrate_vars_done(&vars);
+    return any ? 0 : -EINVAL;
 }

@@ -7,6 +7,8 @@ import shlex
 
 import pytest
 
+from test_real_configurations import (CONFIGURATIONS, install, make_venv,
+                                      root)  # noqa: F401: a fixture
 from test_settings import run
 
 pytestmark = pytest.mark.gcorn
@@ -138,8 +140,9 @@ def test_unit(tmp_path):
             "--access-logfile /var/log/access.log"):
         assert expected in pairs(words)
     text = "\n".join(lines)
-    for expected in ("tls ", "routes ", "processes.spare = 2", "prefix = "):
+    for expected in ("tls ", "routes ", "processes.spare = 2"):
         assert expected in text
+    assert "--env SCRIPT_NAME=/mounted" in pairs(words)
 
 
 def test_what_it_prints_is_understood(tmp_path):
@@ -151,6 +154,48 @@ def test_what_it_prints_is_understood(tmp_path):
                  for word in words]
         code, said = run(*words[1:], "--help")
         assert code == 0, said
+
+
+MODULES = {
+    "wsgi.py": """
+def app(environ, start_response):
+    start_response("200 OK", [])
+    return [b""]
+application = app
+def create_app():
+    return app
+""",
+    "asgi.py": "async def app(scope, receive, send): pass\n",
+    "mysite/__init__.py": "", "mysite/wsgi.py": "from wsgi import application",
+    "lib/__init__.py": "", "static/site.css": "",
+}
+
+
+@pytest.mark.parametrize("path", sorted(
+    CONFIGURATIONS.glob("u*/*")), ids=lambda path: path.name)
+def test_what_it_prints_starts(root, path):
+    """Files as they are found in the wild, in a place where what they name
+    is: gcorn --check-config takes the command."""
+    home = root / "srv" / "mysite"
+    for name, text in MODULES.items():
+        (home / name).parent.mkdir(parents=True, exist_ok=True)
+        (home / name).write_text(text)
+    make_venv(home / "venv")
+    file = install(path.relative_to(CONFIGURATIONS), root / path.name, root)
+    if path.suffix == ".ini":  # a directory that is no longer /srv
+        file.write_text(file.read_text().replace(
+            "base = /srv\n", "base = %s/srv\n" % root))
+    flag = "--from-uwsgi" if path.suffix == ".ini" else "--from-unit"
+    code, said = run(flag, file, env={"PORT": "8000"})
+    assert code == 0, said
+    command, _, lines = said.partition("\n\n")
+    for line in lines.splitlines():
+        assert re.search(" (mapped|not needed|no equivalent): ", line), line
+        assert "does not know" not in line
+    words = shlex.split(command.replace("\\\n", ""))
+    assert words[0] == "gcorn" and "%(" not in command and "$(" not in command
+    code, said = run(*words[1:], "--check-config", cwd="/")
+    assert code == 0, command + said
 
 
 @pytest.mark.parametrize("flag, text", [
