@@ -34,6 +34,19 @@ static void add_work(const struct exchange *x, struct access_entry *entry)
     entry->bytes_in += x->body_bytes;
 }
 
+/* Whose request it was: the client of those in front, if they named one. */
+static const struct exchange_peer *peer_of(const struct conn_set *set,
+                                           const struct conn *c,
+                                           const struct question *q)
+{
+    if (c->x)
+        return &c->x->peer;
+    if (q->request == &set->request &&
+        set->request.flags & (HTTP_FORWARDED | HTTP_GATEWAY))
+        return &set->edge.peer;
+    return &c->peer;
+}
+
 static void add_line(struct conn_set *set, struct conn *c,
                      const struct question *q, struct access_entry *entry)
 {
@@ -42,7 +55,7 @@ static void add_line(struct conn_set *set, struct conn *c,
     entry->request = q->request;
     entry->head = q->head;
     entry->fields = q->fields;
-    entry->peer = c->x ? &c->x->peer : &c->peer;
+    entry->peer = peer_of(set, c, q);
     entry->proxy = &c->peer;
     entry->connection = (c->token & 0xffffffff) << 24 | c->token >> 32;
     entry->number = c->requests;

@@ -203,8 +203,11 @@ enum http_error conn_edge_head(struct conn_set *set, struct conn *c,
     edge->vars = edge->text_len = 0;
     edge->peer = c->peer;
     edge->secure = false;
-    if (set->request.flags & HTTP_GATEWAY)
+    if (set->request.flags & HTTP_GATEWAY) {
+        /* Received bytes are ours until they are used up. */
+        uwsgi_spell((char *)(uintptr_t)head, &set->request, set->fields);
         take_uwsgi(set, head);
+    }
     if (c->flags & CONN_PROXIED)
         add_proxy(set, c);
     if (set->request.flags & HTTP_FORWARDED)
@@ -219,8 +222,6 @@ void conn_edge_fill(struct conn_set *set, struct exchange *x, char *head,
 {
     const struct conn_edge *edge = &set->edge;
 
-    if (x->request.flags & HTTP_GATEWAY)
-        uwsgi_spell(head, &x->request, fields);
     memcpy(head + x->request.head_len, edge->text, edge->text_len);
     memcpy(fields + x->request.field_count, edge->var,
            edge->vars * sizeof(edge->var[0]));

@@ -36,7 +36,7 @@ int uwsgi_parse(struct bytes data, struct http_request *request,
 
 /*
  * Field names are as in CGI, "ACCEPT_ENCODING"; this spells them as HTTP does,
- * "ACCEPT-ENCODING", in a copy of the packet at head.
+ * "ACCEPT-ENCODING", in the packet at head, or a copy of it.
  */
 void uwsgi_spell(char *head, const struct http_request *request,
                  const struct http_field *fields);
