@@ -17,6 +17,8 @@ import random
 import subprocess
 import sys
 
+import rules
+
 MIB = 1 << 20
 SIZES = {"150M": 150 * MIB, "2G": 2 << 30}
 SKIP = 77
@@ -159,7 +161,7 @@ def properties(checker, name, source):
         plan = checker.plan(source, size)
         problems = [*check_cores(plan), *check_bounds(plan, size),
                     *check_nodes(plan, size), *check_prefixes(plan),
-                    *check_steals(plan)]
+                    *check_steals(plan), *rules.differences(plan, size)]
         if plan != checker.plan(source, size):
             problems.append("not deterministic")
         for text in problems:
@@ -187,10 +189,14 @@ def prefixes(checker, name, source):
 
 def limits(checker, name, source):
     plan = checker.plan(source, 150 * MIB, "quota=2500")
+    for text in rules.differences(plan, 150 * MIB, quota_milli=2500):
+        checker.fail(f"{name} with a quota", text)
     if plan["workers"] > 2 or plan["reserved_count"] or plan["pin"] != "off" \
             and plan["cores_usable"] == plan["cores_total"]:
         checker.fail(name, "a quota of 2.5 CPUs is not kept")
     plan = checker.plan(source, 150 * MIB, f"limit={300 * MIB}")
+    for text in rules.differences(plan, 150 * MIB, limit=300 * MIB):
+        checker.fail(f"{name} with a limit", text)
     if plan["workers"] != 1 or plan["ram_bytes"] > 300 * MIB:
         checker.fail(name, "a limit of 300 MiB is not kept")
 

@@ -154,6 +154,13 @@ static void print_machine(const struct machine *m)
     printf("],\"core_kinds\":[");
     for (uint32_t i = 0; i < m->n_cores; i++)
         printf("%s%d", i ? "," : "", m->cores[i].efficiency);
+    printf("],\"distances\":[");
+    for (uint32_t i = 0; i < m->n_nodes * m->n_nodes; i++)
+        printf("%s%u%s",
+               i % m->n_nodes ? ","
+               : i            ? ",["
+                              : "[",
+               m->distances[i], i % m->n_nodes == m->n_nodes - 1 ? "]" : "");
     printf("],\"usable\":[");
     for (uint32_t i = 0; i < m->n_cores; i++)
         printf("%s%d", i ? "," : "", machine_core_is_usable(&m->cores[i]));
