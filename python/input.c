@@ -27,7 +27,7 @@ static int ensure_body(struct input *self)
                                                memory_order_acquire) ==
                           EXCHANGE_BODY_COMPLETE))
         return 0;
-    return input_stream_ready(&self->writer, self->waits);
+    return input_stream_ready(&self->stream);
 }
 
 static bool is_stream(const struct input *self)
@@ -103,8 +103,7 @@ static PyObject *input_read(PyObject *object, PyObject *args)
         (size > 0 && ensure_body(self) < 0))
         return NULL;
     if (is_stream(self))
-        return input_stream_read(&self->stream, &self->writer, self->waits,
-                                 size, false);
+        return input_stream_read(&self->stream, size, false);
     return read_bytes(self, size);
 }
 
@@ -159,8 +158,7 @@ static PyObject *next_line(struct input *self, uint64_t limit)
     if (limit > 0 && ensure_body(self) < 0)
         return NULL;
     if (is_stream(self))
-        return input_stream_read(&self->stream, &self->writer, self->waits,
-                                 limit, true);
+        return input_stream_read(&self->stream, limit, true);
     length = line_length(self, limit);
     if (length < 0)
         return NULL;
@@ -283,12 +281,15 @@ int input_kit_init(struct input_kit *kit, const struct waits *waits)
     memset(kit, 0, sizeof(*kit));
     kit->waits = waits;
     kit->type = (PyTypeObject *)PyType_FromSpec(&spec);
-    return kit->type ? 0 : -1;
+    kit->failure = PyErr_NewException("gcorn.BodyBrokenOff", PyExc_OSError,
+                                      NULL);
+    return kit->type && kit->failure ? 0 : -1;
 }
 
 void input_kit_done(struct input_kit *kit)
 {
     Py_CLEAR(kit->spare);
+    Py_CLEAR(kit->failure);
     Py_CLEAR(kit->type);
 }
 
@@ -305,8 +306,11 @@ PyObject *input_new(struct input_kit *kit, struct exchange_writer *writer)
     self->writer = writer;
     self->pos = self->window_off = 0;
     self->window = NULL;
-    self->waits = kit->waits;
-    self->stream = (struct input_stream){NULL, 0};
+    self->stream = (struct input_stream){
+        .place = &self->writer,
+        .waits = kit->waits,
+        .failure = kit->failure,
+    };
     return object;
 }
 

@@ -12,6 +12,7 @@
 struct input_kit {
     const struct waits *waits;
     PyTypeObject *type;
+    PyObject *failure; /* raised when the body breaks off: an OSError */
     PyObject *spare;
 };
 

@@ -17,9 +17,9 @@ static enum exchange_body_state state_of(const struct exchange_writer *writer)
         &writer->x->body_state, memory_order_acquire);
 }
 
-static int fail(void)
+static int fail(const struct input_stream *stream)
 {
-    PyErr_SetString(PyExc_OSError,
+    PyErr_SetString(stream->failure,
                     "the client did not send the whole request body");
     return -1;
 }
@@ -30,26 +30,25 @@ void input_stream_clear(struct input_stream *stream)
     stream->pos = 0;
 }
 
-int input_stream_ready(struct exchange_writer *const *place,
-                       const struct waits *waits)
+int input_stream_ready(const struct input_stream *stream)
 {
     struct exchange_writer *writer;
 
-    while ((writer = *place) != NULL) {
+    while ((writer = *stream->place) != NULL) {
         switch (state_of(writer)) {
         case EXCHANGE_BODY_COMPLETE:
         case EXCHANGE_BODY_STREAMING:
             return 0;
         case EXCHANGE_BODY_FAILED:
-            return fail();
+            return fail(stream);
         case EXCHANGE_BODY_PENDING:
         case EXCHANGE_BODY_WANTED:
             break;
         }
         if (exchange_is_cancelled(writer))
-            return fail();
+            return fail(stream);
         exchange_body_want(writer);
-        if (waits->for_body(writer) < 0)
+        if (stream->waits->for_body(writer) < 0)
             return -1;
     }
     return 0;
@@ -59,30 +58,29 @@ int input_stream_ready(struct exchange_writer *const *place,
  * Waits for bytes. How many there are, 0 at the end, -1 with an exception. The
  * state is read before what is left is: COMPLETE means that no more comes.
  */
-static int64_t await_bytes(struct exchange_writer *const *place,
-                           const struct waits *waits)
+static int64_t await_bytes(const struct input_stream *stream)
 {
     struct exchange_writer *writer;
 
-    while ((writer = *place) != NULL) {
+    while ((writer = *stream->place) != NULL) {
         enum exchange_body_state state = state_of(writer);
         size_t n = exchange_stream_left(writer->x);
 
         if (n > 0 || state == EXCHANGE_BODY_COMPLETE)
             return (int64_t)n;
         if (state == EXCHANGE_BODY_FAILED || exchange_is_cancelled(writer))
-            return fail();
-        if (waits->for_body(writer) < 0)
+            return fail(stream);
+        if (stream->waits->for_body(writer) < 0)
             return -1;
     }
     return 0;
 }
 
 /* There is something unread: 1; 0 at the end; -1 with an exception. */
-static int fill(struct input_stream *stream,
-                struct exchange_writer *const *place, const struct waits *waits)
+static int fill(struct input_stream *stream)
 {
-    int64_t n = await_bytes(place, waits);
+    int64_t n = await_bytes(stream);
+    const struct exchange_writer *writer;
     owned PyObject *bytes = NULL;
 
     /* Another one that reads may have been first. */
@@ -93,13 +91,14 @@ static int fill(struct input_stream *stream,
     bytes = PyBytes_FromStringAndSize(NULL, (Py_ssize_t)n);
     if (!bytes)
         return -1;
-    if (!exchange_stream_peek((*place)->arena, (*place)->x, 0,
+    writer = *stream->place;
+    if (!exchange_stream_peek(writer->arena, writer->x, 0,
                               PyBytes_AS_STRING(bytes), (size_t)n)) {
         PyErr_SetString(PyExc_OSError, "damaged exchange");
         return -1;
     }
-    if (exchange_stream_drop((*place)->x, (size_t)n))
-        exchange_nudge(*place);
+    if (exchange_stream_drop(writer->x, (size_t)n))
+        exchange_nudge(*stream->place);
     stream->unread = give(&bytes);
     stream->pos = 0;
     return 1;
@@ -154,15 +153,13 @@ static int take(struct input_stream *stream, struct gathered *to, uint64_t n,
     return end != NULL || to->len == n;
 }
 
-PyObject *input_stream_read(struct input_stream *stream,
-                            struct exchange_writer *const *place,
-                            const struct waits *waits, uint64_t n, bool line)
+PyObject *input_stream_read(struct input_stream *stream, uint64_t n, bool line)
 {
     struct gathered to = {NULL, 0};
     int going = n > 0 ? 0 : 1;
 
     while (going == 0) {
-        int more = stream->unread ? 1 : fill(stream, place, waits);
+        int more = stream->unread ? 1 : fill(stream);
 
         going = more == 1 ? take(stream, &to, n, line) : more < 0 ? -1 : 1;
     }

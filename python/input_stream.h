@@ -12,23 +12,24 @@
 #include "waits.h"
 
 struct input_stream {
-    PyObject *unread; /* bytes, or NULL */
-    size_t pos;       /* of the first that is unread */
+    /* Looked at again after each wait: once the request is over this is NULL,
+     * and the body at its end. */
+    struct exchange_writer *const *place;
+    const struct waits *waits;
+    PyObject *failure; /* raised when the body breaks off; borrowed */
+    PyObject *unread;  /* bytes, or NULL */
+    size_t pos;        /* of the first that is unread */
 };
 
 void input_stream_clear(struct input_stream *stream);
 
 /*
  * With the GIL. Up to n bytes, fewer only at the end of the body or, if `line`,
- * of the line. *place is looked at again after each wait: once the request is
- * over it is NULL and the body at its end. NULL with an exception set.
+ * of the line. NULL with an exception set.
  */
-PyObject *input_stream_read(struct input_stream *stream,
-                            struct exchange_writer *const *place,
-                            const struct waits *waits, uint64_t n, bool line);
+PyObject *input_stream_read(struct input_stream *stream, uint64_t n, bool line);
 
 /* 0 when the body may be read; asks for one that is held back and waits until
- * it is there or streams. -1 with OSError when it will never be. */
-int input_stream_ready(struct exchange_writer *const *place,
-                       const struct waits *waits);
+ * it is there or streams. -1 with an exception when it will never be. */
+int input_stream_ready(const struct input_stream *stream);
 #endif

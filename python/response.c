@@ -66,6 +66,7 @@ int response_begin(struct response *response, struct response_kit *kit,
         .kit = kit,
         .writer = writer,
         .length = -1,
+        .fault = 500,
         .no_body = request->method_id == HTTP_METHOD_HEAD,
         .keep_alive = request->flags & HTTP_KEEP_ALIVE,
     };
@@ -270,7 +271,7 @@ void response_fail(struct response *response)
 {
     struct exchange_writer *writer = response->writer;
     char date[HTTP_DATE_LEN];
-    int status = response->late ? 504 : 500;
+    int status = response->fault;
     char *to;
     int64_t room;
     int n;

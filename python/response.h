@@ -39,6 +39,7 @@ struct response {
     int64_t length;     /* Content-Length of the application, or -1 */
     uint64_t sent;      /* body bytes taken from the application */
     int status;
+    int fault;      /* what an application that raises is answered with */
     bool started;   /* start_response was called */
     bool head_sent; /* the head is fixed: framing chosen */
     bool chunked;
@@ -46,7 +47,6 @@ struct response {
     bool keep_alive;
     bool cut;  /* more than Content-Length came: logged once */
     bool gone; /* nobody waits for it: stop, no error */
-    bool late; /* it took too long: 504, not 500 */
     bool quit; /* the application asked the interpreter to end */
 };
 
@@ -88,8 +88,8 @@ int response_file(struct response *response, int fd, uint64_t off,
 int response_finish(struct response *response);
 
 /*
- * The application failed: a 500 page if nothing left yet, else the response
- * is cut off so that the client can tell.
+ * The application failed: a page that says response->fault if nothing left
+ * yet, else the response is cut off so that the client can tell.
  */
 void response_fail(struct response *response);
 #endif

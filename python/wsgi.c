@@ -106,9 +106,24 @@ static PyObject *traceback_text(struct wsgi *wsgi, PyObject *exception)
 }
 
 /*
- * The exception that is set becomes a log entry. None is set, or one that
- * write() raised, when the client has gone: that is no error.
+ * No error of the application: the client has gone (then write() raises), its
+ * body broke off and the application has nothing to say to that, or the
+ * greenlet was killed.
  */
+static bool is_no_error(const struct wsgi *wsgi, struct response *response,
+                        PyObject *exception)
+{
+    bool broken = PyErr_GivenExceptionMatches(exception, wsgi->inputs.failure);
+
+    if (broken)
+        response->fault = 400;
+    if (response->gone)
+        return PyErr_GivenExceptionMatches(exception, PyExc_OSError);
+    return broken || (wsgi->killed &&
+                      PyErr_GivenExceptionMatches(exception, wsgi->killed));
+}
+
+/* The exception that is set, if any, becomes a log entry. */
 static void log_exception(struct wsgi *wsgi, struct response *response)
 {
     const struct exchange_writer *w = response->writer;
@@ -116,13 +131,10 @@ static void log_exception(struct wsgi *wsgi, struct response *response)
     owned PyObject *text = NULL;
     char name[200], title[256];
 
-    if (!exception || (response->gone &&
-                       PyErr_GivenExceptionMatches(exception, PyExc_OSError)))
-        return;
-    if (wsgi->killed && PyErr_GivenExceptionMatches(exception, wsgi->killed))
+    if (!exception || is_no_error(wsgi, response, exception))
         return;
     if (wsgi->late && PyErr_GivenExceptionMatches(exception, wsgi->late))
-        response->late = true;
+        response->fault = 504;
     if (PyErr_GivenExceptionMatches(exception, PyExc_SystemExit) ||
         PyErr_GivenExceptionMatches(exception, PyExc_KeyboardInterrupt))
         response->quit = true;
