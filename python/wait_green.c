@@ -4,6 +4,7 @@
 #include "green.h"
 #include "green_source.h"
 #include "quota.h"
+#include "soft.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -169,6 +170,7 @@ static PyObject *begin(PyObject *self, PyObject *args)
     green->on_draining = Py_NewRef(on_draining);
     green->on_idle = Py_NewRef(on_idle);
     exchange_loop_beat(&green->loop);
+    soft_watch(soft_start(green->host, green->self, 1), green->self);
     start->on_serving(green->host, green->self);
     atomic_store(&green->host->board->streams, 1);
     Py_RETURN_NONE;

@@ -70,6 +70,12 @@ def block(environ, start, query):
     return probe.as_json(start, os.getpid())
 
 
+def spin(environ, start, query):
+    probe.trace("spin %d" % os.getpid())
+    while True:
+        pass
+
+
 def background_block(environ, start, query):
     def work():
         probe.trace("background")
@@ -132,7 +138,7 @@ def socket_of(environ, start, query):
 
 
 probe.ROUTES.update({
-    "/who": who, "/local": local, "/most": count, "/block": block,
+    "/who": who, "/local": local, "/most": count, "/block": block, "/spin": spin,
     "/background-block": background_block,
     "/both-ways": both_ways, "/elsewhere": elsewhere,
     "/left-behind": left_behind, "/impatient": impatient,

@@ -9,6 +9,7 @@ import signal
 
 import pytest
 
+import postgres
 from client import wait_until
 from server import Server
 
@@ -359,6 +360,16 @@ def test_a_hub_that_is_blocked_beside_requests(start, kind):
                "another interpreter")
 
 
+def test_a_hub_that_is_held_up_gets_an_exception(start, kind):
+    server = start("green_app:app", "-w", "1", "-k", kind, "-t", "1",
+                   "--timeout-soft", "20")
+    with server.connect(timeout=60) as held:
+        ask(held, "/spin")
+        pid = int(server.traced("spin")[0].split()[1])
+        assert held.response().status == 504
+    assert server.get("/process").json["pid"] == pid
+
+
 def test_preload(start, kind):
     server = start("green_app:app", "-w", "2", "-k", kind, "--preload")
     who = server.get("/who").json
@@ -436,3 +447,39 @@ def test_an_asgi_application(kind, tmp_path):
     with server:
         assert server.wait() == 4
     assert "use -k asgi" in server.log()
+
+
+# ---- a database
+
+@pytest.fixture(scope="module")
+def database(kind, tmp_path_factory):
+    for name in "flask", "psycopg", "psycopg2", "psycogreen":
+        pytest.importorskip(name)
+    with postgres.cluster() as url:
+        if not url:
+            pytest.skip("NOT RUN: no PostgreSQL")
+        url = url.replace("postgres://", "postgresql://")
+        with Server("green_database:app", "-w", "1", "-k", kind,
+                    env={"DATABASE_URL": url},
+                    directory=tmp_path_factory.mktemp("db")) as server:
+            yield server
+
+
+@pytest.mark.parametrize("driver", [2, 3])
+def test_queries_wait_at_once(database, kind, driver):
+    if kind == "eventlet" and driver == 3:
+        pytest.skip("psycopg 3 knows gevent only")
+    connections = [database.connect(timeout=60) for _ in range(20)]
+    for connection in connections:
+        ask(connection, "/sleep/%d?s=1" % driver)
+    answers = [connection.response().json for connection in connections]
+    assert {answer["answer"] for answer in answers} == {42}
+    assert max(answer["most"] for answer in answers) == 20
+    for connection in connections:
+        connection.close()
+
+
+def test_what_is_written_is_read(database):
+    text = "note " * 30000
+    number = database.get("/notes", "POST", body=text.encode()).json["id"]
+    assert database.get("/notes/%d" % number).text == text

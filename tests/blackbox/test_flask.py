@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""A Flask site: gcorn -w 2 --threads 4 flasksite:app."""
+"""A Flask site in threads and in greenlets."""
 
 import hashlib
 import io
@@ -12,12 +12,14 @@ from load import Load  # noqa: E402
 from server import Server  # noqa: E402
 
 
-@pytest.fixture(scope="module", params=["flasksite:app",
-                                        "flasksite:create_app()"])
+@pytest.fixture(scope="module", params=[
+    "flasksite:app --threads 4", "flasksite:create_app() --threads 4",
+    pytest.param("flasksite:app -k gevent", marks=pytest.mark.gcorn),
+    pytest.param("flasksite:app -k eventlet", marks=pytest.mark.gcorn)])
 def site(request, tmp_path_factory):
     directory = tmp_path_factory.mktemp("flask")
-    with Server(request.param, "-w", "2", "--threads", "4",
-                directory=directory) as server:
+    app, *arguments = request.param.split()
+    with Server(app, "-w", "2", *arguments, directory=directory) as server:
         yield server
 
 
