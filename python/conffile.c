@@ -73,10 +73,10 @@ static void say(PyObject *text, bool to_log)
 static PyObject *run(const struct conffile *file, const struct settings *asked,
                      bool to_log)
 {
-    owned PyObject *result =
-        call(file, "read",
-             Py_BuildValue("(NNN)", text_of(asked, "config"),
-                           text_of(asked, "cwd"), text_of(asked, "accepts")));
+    owned PyObject *result = call(
+        file, "read",
+        Py_BuildValue("(NNNN)", text_of(asked, "config"), text_of(asked, "cwd"),
+                      text_of(asked, "accepts"), text_of(asked, "paste")));
 
     if (result && PyUnicode_Check(result)) {
         say(result, to_log);

@@ -5,11 +5,13 @@ Compiled into the host (see embed.py). The values are checked here as far as
 they are Python's business, with the messages of Gunicorn; the master checks
 the rest.
 """
+import configparser
 import importlib
 import importlib.machinery
 import importlib.util
 import inspect
 import os
+import re
 import sys
 import traceback
 import types
@@ -263,7 +265,67 @@ def namespace(location):
     return execute(location)
 
 
-def read(location, cwd, accepts):
+def paste_file(path):
+    """The PasteDeploy file, in the view of this module: an ini file."""
+    path = os.path.abspath(path.partition("#")[0])
+    parser = configparser.ConfigParser(
+        {"here": os.path.dirname(path), "__file__": path}, strict=False)
+    try:
+        with open(path) as file:
+            parser.read_file(file)
+    except OSError as error:
+        raise Failed("\nError: %r not found" % path) from error
+    except (configparser.Error, UnicodeDecodeError) as error:
+        raise Failed("Failed to read paste file: %s\n%s"
+                     % (path, error)) from None
+    return path, parser
+
+
+def bind_of(values):
+    """Other servers of PasteDeploy have two settings for it."""
+    host, port = values.pop("host", ""), values.pop("port", "")
+    if host and port:
+        values["bind"] = "%s:%s" % (host, port)
+    elif host:
+        values["bind"] = host.split(",")
+    return values
+
+
+def paste_settings(path):
+    """What the file sets, for a server that is Gunicorn, and for logging."""
+    path, parser = paste_file(path)
+    names = {}
+    if parser.has_section("server:main"):
+        try:
+            values = {key: value for key, value in parser.items("server:main")
+                      if key not in parser.defaults()}
+        except configparser.Error as error:
+            raise Failed("\nError: %s: %s" % (path, error)) from None
+        if re.fullmatch(r"egg:(gunicorn|gcorn)(#main)?",
+                        values.pop("use", "").strip()):
+            names = bind_of(values)
+    for name in set(names) - set(kinds) - {"config"}:
+        raise Failed("\nError: %s: there is no setting %r (in [server:main])"
+                     % (path, name))
+    if parser.has_section("loggers"):
+        names["logconfig"] = path
+    return names
+
+
+def names_of(location, paste):
+    """Name -> value: the configuration file's over the PasteDeploy file's."""
+    names = dict(namespace(location)) if location else {}
+    paste = paste or names.get("paste")
+    if not paste:
+        return names
+    settings = paste_settings(paste)
+    if not location and settings.get("config"):
+        names = dict(namespace(settings["config"]))
+    settings.pop("config", None)
+    return {**settings, **names}
+
+
+def read(location, cwd, accepts, paste):
     """[(name, text), ...], or what to say when it cannot be used."""
     kinds.update(entry.split("=") for entry in accepts.split())
     sys.meta_path.append(Shims())
@@ -272,8 +334,7 @@ def read(location, cwd, accepts):
     pairs = []
     try:
         os.chdir(cwd)
-        names = namespace(location) if location else {}
-        for name, value in list(names.items()):
+        for name, value in names_of(location, paste).items():
             # "import io" sets nothing.
             if name in kinds and not isinstance(value, types.ModuleType):
                 pairs += pairs_of(name, kinds[name], value)

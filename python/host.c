@@ -131,6 +131,21 @@ static int configure(struct host *host)
     return code;
 }
 
+static int paste_globals(const struct host *host)
+{
+    const char *text;
+
+    for (uint32_t i = 0;
+         (text = settings_get(&host->settings, "raw_paste_global_conf", i));
+         i++) {
+        if (loader_paste_global(&host->loader, text))
+            continue;
+        loader_log_exception(&host->loader, "The PasteDeploy file's variables");
+        return 1;
+    }
+    return 0;
+}
+
 /* The master has made its mind up. */
 static int settle(struct host *host)
 {
@@ -164,6 +179,8 @@ static int settle(struct host *host)
         loader_log_exception(&host->loader, "The environment cannot be set");
         code = 1;
     }
+    if (code == 0)
+        code = paste_globals(host);
     return code == 0 ? hooks_init(host) : code;
 }
 

@@ -103,6 +103,15 @@ int loader_prepare(const struct loader *loader, const char *chdir,
     return -EINVAL;
 }
 
+bool loader_paste_global(const struct loader *loader, const char *text)
+{
+    owned PyObject *done =
+        call(loader, "add_paste_global",
+             Py_BuildValue("(N)", PyUnicode_DecodeFSDefault(text)));
+
+    return done != NULL;
+}
+
 static int load_with(const struct loader *loader, const char *function,
                      const char *uri, PyObject **ret_application)
 {

@@ -31,7 +31,10 @@ PyObject *loader_run_source(const char *source, const char *name);
 int loader_prepare(const struct loader *loader, const char *chdir,
                    const char *pythonpath, int log_fd);
 
-/* "module:expression". 0 and a new reference, or the exit code (3, 4). */
+/* NAME=VALUE for a PasteDeploy file; false with an exception. */
+bool loader_paste_global(const struct loader *loader, const char *text);
+
+/* "module:expression", or "config:FILE#NAME". 0 and a new reference, or the exit code (3, 4). */
 int loader_load(const struct loader *loader, const char *uri,
                 PyObject **ret_application);
 

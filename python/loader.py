@@ -163,7 +163,30 @@ def call_factory(factory, args, kwargs, expression):
         raise NotAnApplication("%s: %s" % (expression, error)) from error
 
 
+# What PasteDeploy files may use, NAME=VALUE: --paste-global.
+paste_globals = {}
+
+
+def add_paste_global(text):
+    name, equals, value = text.replace("\\=", "\0").partition("=")
+    if not equals:
+        raise ValueError("paste-global %r is not NAME=VALUE" % text)
+    paste_globals[name.replace("\0", "=")] = value.replace("\0", "=")
+
+
+def find_pasted(uri):
+    try:
+        from paste.deploy import loadapp
+    except ImportError:
+        raise NotAnApplication(
+            "--paste needs the package PasteDeploy, which is not installed "
+            "for %s: pip install PasteDeploy" % sys.executable) from None
+    return loadapp(uri, relative_to=os.getcwd(), global_conf=paste_globals)
+
+
 def find_application(uri):
+    if uri.startswith("config:"):
+        return find_pasted(uri)
     module, _, expression = uri.partition(":")
     expression = expression or "application"
     names, args, kwargs = parse(expression)

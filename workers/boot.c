@@ -90,7 +90,8 @@ int boot_settings(struct master *master, struct config_error *error)
         return config_fail(error, 1, "Can't start the template: %s",
                            strerror(-err));
     /* Without a file there is nothing to wait for. */
-    if (config_file_name(config, master->input->cwd)[0] != '\0')
+    if (config_file_name(config, master->input->cwd)[0] != '\0' ||
+        config->paste[0] != '\0')
         err = file_read(master, error);
     if (err == 0)
         err = config_settle(config, error);

@@ -5,11 +5,13 @@
 #include "core/log.h"
 #include "config_rule.h"
 
+#include <limits.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <unistd.h>
 
 static const struct config_row rows[CONFIG_SETTINGS] = {
 #define SETTING(name, kind, status, flags, metavar, value, rule, help)         \
@@ -349,9 +351,33 @@ void config_log_ignored(const struct config *config)
     }
 }
 
+/* The application is what the file says it is; loader.py knows the prefix. */
+static int config_paste(struct config *config, struct config_error *error)
+{
+    char uri[PATH_MAX + sizeof("config:")], here[PATH_MAX] = "";
+    size_t len = strcspn(config->paste, "#");
+    char *path = uri + strlen("config:");
+
+    if (len == 0)
+        return 0;
+    if (config->paste[0] != '/' && getcwd(here, sizeof(here)) == NULL)
+        return config_fail(error, 1, "The current directory is not there");
+    if (snprintf(uri, sizeof(uri), "config:%s%s%.*s", here,
+                 here[0] != '\0' ? "/" : "", (int)len,
+                 config->paste) >= (int)sizeof(uri))
+        return config_fail(error, 1, "The name of a file is too long");
+    if (access(path, F_OK) < 0)
+        return config_fail(error, 1, "'%.400s' not found", path);
+    snprintf(uri + strlen(uri), sizeof(uri) - strlen(uri), "%s",
+             config->paste + len);
+    return string_set(&config->wsgi_app, uri, error);
+}
+
 int config_settle(struct config *config, struct config_error *error)
 {
     if (config_refuse(config, error) < 0)
+        return -EINVAL;
+    if (config_paste(config, error) < 0)
         return -EINVAL;
     if (config->threads == 0)
         config->threads = 1;

@@ -89,6 +89,8 @@ int config_file_ask(const struct config *config,
         err = settings_add(ret_ask, "config",
                            config_file_name(config, input->cwd));
     if (err == 0)
+        err = settings_add(ret_ask, "paste", config->paste);
+    if (err == 0)
         err = settings_add(ret_ask, "accepts", accepts);
     return err;
 }
