@@ -108,9 +108,11 @@ static void on_signal(struct master *master, int number)
         stop(master, UINT32_MAX);
         break;
     case SIGINT:
+        interp_signal_all(master, SIGQUIT); /* they have the hook worker_int */
         stop(master, INTERRUPT_S);
         break;
     case SIGQUIT:
+        interp_signal_all(master, SIGQUIT);
         stop_start(master, 0);
         break;
     case SIGHUP:

@@ -28,10 +28,11 @@ def site(tmp_path):
     return write
 
 
-@pytest.mark.parametrize("engine", ["inotify", "poll"])
-def test_a_change_is_seen(start, site, tmp_path, engine):
-    server = start("site_:app", "-w", "2", "--reload", "--reload-engine",
-                   engine, chdir=tmp_path)
+@pytest.mark.parametrize("args", [
+    ("--reload-engine", "inotify"), ("--reload-engine", "poll"),
+    ("--preload",)], ids=" ".join)
+def test_a_change_is_seen(start, site, tmp_path, args):
+    server = start("site_:app", "-w", "2", "--reload", *args, chdir=tmp_path)
     with Load(server) as load:
         # Of another size: Python's cache knows a file by that and the second.
         site("part.py", "TEXT = 'second'\n")

@@ -9,6 +9,7 @@ import signal
 import pytest
 
 from client import wait_until
+from masters import ended, pid_in, wait_pid
 
 CONFIG = """
 import os
@@ -157,3 +158,42 @@ def on_exit(server): FLAG.unlink()
     server.signal(signal.SIGINT)
     assert server.wait() == 0
     assert not pathlib.Path(flag).exists()
+
+
+INTERRUPTS = CONFIG + """
+def worker_int(worker): note("worker_int", worker.age, worker.pid == os.getpid())
+def pre_exec(server): note("pre_exec", server.pid)
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGQUIT,
+                                    signal.SIGTERM])
+@pytest.mark.parametrize("args", [(), ("--threads", "2")])
+def test_worker_int(start, tmp_path, number, args):
+    """For the master's INT and QUIT, which Gunicorn's passes on."""
+    server = serve(start, tmp_path, INTERRUPTS, *args)
+    server.signal(number)
+    assert server.wait() == 0
+    seen = [line.split()[0] for line in server.trace_lines()]
+    assert ("worker_int" in seen) == (number != signal.SIGTERM)
+    assert seen.index("worker_exit") > (
+        seen.index("worker_int") if "worker_int" in seen else 0)
+
+
+def test_pre_exec(start, tmp_path):
+    """In the old master, before the new one starts."""
+    pidfile = tmp_path / "pid"
+    server = serve(start, tmp_path, INTERRUPTS, "-p", pidfile)
+    with ended(pidfile) as spared:
+        spared.append(server.pid)
+        server.signal(signal.SIGUSR2)
+        new = wait_pid(str(pidfile) + ".2")
+        server.traced("post_worker_init True")
+        wait_until(lambda: server.trace_lines("on_starting")[1:])
+        lines = [line.split()[0] for line in server.trace_lines()]
+        assert lines.count("pre_exec") == 1
+        assert lines.index("pre_exec") < len(lines) - 1 - lines[::-1].index(
+            "on_starting")
+        assert "pre_exec %d" % server.pid in server.trace_lines("pre_exec")
+        os.kill(new, signal.SIGTERM)
+        wait_until(lambda: pid_in(str(pidfile) + ".2") == 0)

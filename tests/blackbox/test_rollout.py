@@ -261,3 +261,18 @@ def test_not_while_two_masters_share_the_sockets(site, tmp_path):
         os.kill(new, signal.SIGTERM)
         wait_until(lambda: pid_in(str(pidfile) + ".2") == 0)
         it.reload()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="not root")
+def test_another_user(site, tmp_path):
+    tmp_path.chmod(0o755)
+    it = site()
+    with Load(it.server) as load:
+        it.configure("user = 'nobody'\ngroup = 'nogroup'")
+        it.reload()
+        load.more(20)
+        assert it.server.get("/process").json["uid"] != 0
+        wait_until(lambda: len(it.workers()) == 2)
+        assert {os.stat("/proc/%d" % pid).st_uid for pid in it.workers()} == {
+            it.server.get("/process").json["uid"]}
+    load.all_good()
