@@ -3,6 +3,7 @@
 
 #include "access_atoms.h"
 #include "access_text.h"
+#include "percent.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -47,8 +48,8 @@ static void put_path(struct access_text *line, struct bytes path)
     char decoded[ACCESS_LINE_BYTES];
 
     path.n = min_u64(path.n, sizeof(decoded));
-    access_put_foreign(
-        line, (struct bytes){decoded, access_decode_path(path, decoded)});
+    access_put_foreign(line,
+                       (struct bytes){decoded, percent_decode(path, decoded)});
 }
 
 static void put_user(struct access_text *line, const struct access_entry *entry)

@@ -97,32 +97,6 @@ struct bytes access_response_field(const struct access_entry *entry,
     return found;
 }
 
-static int hex_digit(char c)
-{
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    c |= 0x20;
-    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
-size_t access_decode_path(struct bytes path, char *out)
-{
-    size_t n = 0;
-
-    for (size_t i = 0; i < path.n; i++) {
-        char c = path.p[i];
-
-        if (c == '%' && i + 2 < path.n && hex_digit(path.p[i + 1]) >= 0 &&
-            hex_digit(path.p[i + 2]) >= 0) {
-            c = (char)(hex_digit(path.p[i + 1]) << 4 |
-                       hex_digit(path.p[i + 2]));
-            i += 2;
-        }
-        out[n++] = c;
-    }
-    return n;
-}
-
 static int base64_digit(char c)
 {
     static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"

@@ -26,9 +26,6 @@ void access_put_number(struct access_text *line, uint64_t number);
  */
 void access_put_foreign(struct access_text *line, struct bytes text);
 
-/* Undoes percent-encoding; out has room for path.n bytes. Returns how many. */
-size_t access_decode_path(struct bytes path, char *out);
-
 /* A part of the request's head; empty when it is not inside. */
 struct bytes access_span(const struct access_entry *entry,
                          const struct http_span *at);

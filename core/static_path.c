@@ -1,15 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 #include "static_path.h"
 
-#include <stdlib.h>
+#include "percent.h"
 
-static int hex_digit(char c)
-{
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    c |= 0x20;
-    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
+#include <stdlib.h>
 
 int static_path_decode(struct bytes path, bool decoded,
                        char out[STATIC_PATH_MAX])
@@ -18,20 +12,14 @@ int static_path_decode(struct bytes path, bool decoded,
 
     /* One is left for the NUL behind a name. */
     for (size_t i = 0; i < path.n; i++) {
-        int high = -1;
-        int low = -1;
+        struct bytes rest = {path.p + i, path.n - i};
+        int byte = decoded ? -1 : percent_byte(rest);
 
         if (n == STATIC_PATH_MAX - 1)
             return -ENAMETOOLONG;
-        out[n] = path.p[i];
-        if (path.p[i] == '%' && !decoded && path.n - i > 2) {
-            high = hex_digit(path.p[i + 1]);
-            low = hex_digit(path.p[i + 2]);
-        }
-        if (high >= 0 && low >= 0) {
-            out[n] = (char)(high << 4 | low);
+        out[n] = byte < 0 ? path.p[i] : (char)byte;
+        if (byte >= 0)
             i += 2;
-        }
         n++;
     }
     return (int)n;

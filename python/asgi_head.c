@@ -5,47 +5,10 @@
 
 #include <string.h>
 
-#define LENGTH_MAX (INT64_MAX / 2)
-
 static char *put(char *to, struct bytes text)
 {
     memcpy(to, text.p, text.n);
     return to + text.n;
-}
-
-static void stamp_renew(struct asgi *asgi)
-{
-    struct timespec now;
-    char date[HTTP_DATE_LEN];
-
-    clock_gettime(CLOCK_REALTIME_COARSE, &now);
-    if (likely(asgi->date == now.tv_sec))
-        return;
-    asgi->date = now.tv_sec;
-    http_date(date, now.tv_sec);
-    asgi->stamp_len = (uint32_t)snprintf(asgi->stamp, sizeof(asgi->stamp),
-                                         "Server: gcorn\r\nDate: %.*s\r\n",
-                                         HTTP_DATE_LEN, date);
-}
-
-static int length_of(struct cycle *cycle, struct bytes value)
-{
-    int64_t length = 0;
-    size_t i;
-
-    for (i = 0; i < value.n; i++) {
-        if (value.p[i] < '0' || value.p[i] > '9' || length > LENGTH_MAX / 10)
-            break;
-        length = length * 10 + (value.p[i] - '0');
-    }
-    if (value.n == 0 || i < value.n ||
-        (cycle->length >= 0 && cycle->length != length)) {
-        PyErr_SetString(PyExc_ValueError,
-                        "content-length must be one decimal number");
-        return -1;
-    }
-    cycle->length = length;
-    return 0;
 }
 
 static int bytes_of_object(PyObject *object, struct bytes *ret_bytes)
@@ -71,7 +34,7 @@ static int check_field(struct cycle *cycle, struct bytes name,
         return -1;
     }
     if (name.n == 14 && bytes_equal_nocase(name, BYTES("content-length")))
-        return length_of(cycle, value);
+        return head_set_length(&cycle->length, value);
     if (name.n == 10 && bytes_equal_nocase(name, BYTES("connection")) &&
         bytes_equal_nocase(value, BYTES("close")))
         cycle->keep_alive = false;
@@ -133,9 +96,7 @@ static char *put_line(struct cycle *cycle, char *to)
     int n = snprintf(to, 96, "HTTP/1.%d %d %s\r\n", !old, cycle->status,
                      http_reason(cycle->status));
 
-    stamp_renew(cycle->asgi);
-    return put(to + n,
-               (struct bytes){cycle->asgi->stamp, cycle->asgi->stamp_len});
+    return put(to + n, stamp_now(&cycle->asgi->stamp));
 }
 
 /* The head goes where the response begins, and is not visible there yet. */

@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 #include "asgi_scope.h"
 
+#include "core/percent.h"
+
 #include <ctype.h>
 #include <string.h>
 #include <sys/socket.h>
 
 /* Longer values are not remembered: they seldom come twice. */
 #define LAST_BYTES_MAX 256
-#define NAME_BYTES_MAX 64
 
 struct making {
     struct scope_maker *maker;
@@ -61,39 +62,14 @@ static PyObject *remembered_bytes(PyObject **last, struct bytes bytes)
     return object;
 }
 
-static int hex_digit(char c)
-{
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    c |= 0x20;
-    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
-/* A '%' that two hex digits do not follow stays as it is. */
 static PyObject *percent_decoded(struct bytes path)
 {
     owned PyObject *bytes = PyBytes_FromStringAndSize(NULL, (Py_ssize_t)path.n);
-    size_t from = 0;
-    char *to;
+    char *to = bytes ? PyBytes_AS_STRING(bytes) : NULL;
 
-    if (!bytes)
-        return NULL;
-    to = PyBytes_AS_STRING(bytes);
-    while (from < path.n) {
-        if (path.p[from] == '%' && from + 2 < path.n) {
-            int high = hex_digit(path.p[from + 1]);
-            int low = hex_digit(path.p[from + 2]);
-
-            if (high >= 0 && low >= 0) {
-                *to++ = (char)(high << 4 | low);
-                from += 3;
-                continue;
-            }
-        }
-        *to++ = path.p[from++];
-    }
-    return PyUnicode_DecodeUTF8(PyBytes_AS_STRING(bytes),
-                                to - PyBytes_AS_STRING(bytes), "replace");
+    return to ? PyUnicode_DecodeUTF8(to, (Py_ssize_t)percent_decode(path, to),
+                                     "replace")
+              : NULL;
 }
 
 static PyObject *path_text(const struct making *m, struct bytes path)
@@ -187,16 +163,6 @@ static int set_method(struct making *m)
     return set(m, SCOPE_METHOD, *last);
 }
 
-static uint32_t hash_of(struct bytes name)
-{
-    uint32_t hash = 2166136261u;
-    size_t i;
-
-    for (i = 0; i < name.n; i++)
-        hash = (hash ^ (uint8_t)name.p[i]) * 16777619u;
-    return hash;
-}
-
 static PyObject *lower(struct bytes name)
 {
     PyObject *object = bytes_object(name);
@@ -207,26 +173,6 @@ static PyObject *lower(struct bytes name)
         if (p[i] >= 'A' && p[i] <= 'Z')
             p[i] = (char)(p[i] + ('a' - 'A'));
     return object;
-}
-
-/* A name that HTTP_NAMES does not have; new reference. */
-static PyObject *other_name(struct scope_maker *maker, struct bytes name)
-{
-    struct scope_name *known = &maker->names[hash_of(name) % SCOPE_NAMES];
-    owned PyObject *spelling = NULL;
-    owned PyObject *made = NULL;
-
-    if (known->spelling && is_same(known->spelling, name))
-        return Py_NewRef(known->name);
-    made = lower(name);
-    if (!made || name.n > NAME_BYTES_MAX)
-        return give(&made);
-    spelling = bytes_object(name);
-    if (!spelling)
-        return NULL;
-    Py_XSETREF(known->spelling, give(&spelling));
-    Py_XSETREF(known->name, Py_NewRef(made));
-    return give(&made);
 }
 
 static PyObject *field_value(const struct http_field *field, struct bytes value)
@@ -259,9 +205,10 @@ static PyObject *pair_of(struct making *m, const struct http_field *field,
     PyObject *pair;
 
     if (id == HTTP_NAME_OTHER) {
-        owned PyObject *name = other_name(
-            m->maker,
-            exchange_span(m->x, m->head, field->name_off, field->name_len));
+        owned PyObject *name = names_get(
+            &m->maker->names,
+            exchange_span(m->x, m->head, field->name_off, field->name_len),
+            lower);
 
         return name ? make_pair(name, field, value) : NULL;
     }
@@ -511,8 +458,6 @@ static void drop_all(PyObject **refs, size_t count)
 
 void scope_done(struct scope_maker *maker)
 {
-    size_t i;
-
     drop_all(maker->key, SCOPE_KEY_COUNT);
     drop_all(maker->http, SCOPE_KEY_COUNT);
     drop_all(maker->websocket, SCOPE_KEY_COUNT);
@@ -526,8 +471,5 @@ void scope_done(struct scope_maker *maker)
     Py_CLEAR(maker->http_1_1);
     Py_CLEAR(maker->root_path);
     Py_CLEAR(maker->state);
-    for (i = 0; i < SCOPE_NAMES; i++) {
-        Py_CLEAR(maker->names[i].spelling);
-        Py_CLEAR(maker->names[i].name);
-    }
+    names_done(&maker->names);
 }

@@ -8,9 +8,7 @@
 #ifndef GCORN_PYTHON_ASGI_SCOPE_H
 #define GCORN_PYTHON_ASGI_SCOPE_H
 
-#include "internal.h"
-
-#define SCOPE_NAMES 256 /* unknown field names remembered */
+#include "names.h"
 
 #define SCOPE_KEYS(X)                                                          \
     X(TYPE, "type")                                                            \
@@ -36,11 +34,6 @@ enum scope_key {
         SCOPE_KEY_COUNT,
 };
 
-struct scope_name {
-    PyObject *spelling; /* bytes as sent */
-    PyObject *name;     /* bytes in lower case */
-};
-
 struct scope_maker {
     PyObject *key[SCOPE_KEY_COUNT];
     PyObject *http[SCOPE_KEY_COUNT];      /* what every scope has; NULL: not */
@@ -54,8 +47,8 @@ struct scope_maker {
     PyObject *root_path;
     PyObject *empty_bytes;
     PyObject *server[BOARD_LISTENERS_MAX];
-    PyObject *state; /* of the lifespan, or NULL */
-    struct scope_name names[SCOPE_NAMES];
+    PyObject *state;    /* of the lifespan, or NULL */
+    struct names names; /* in lower case: bytes */
 };
 
 /* With the GIL. 0, or -1 with an exception set. */

@@ -15,6 +15,7 @@
 
 #include "asgi_scope.h"
 #include "host.h"
+#include "stamp.h"
 
 #include "core/exchange_loop.h"
 
@@ -87,11 +88,9 @@ struct asgi {
     uint32_t active;   /* cycles whose application runs */
     uint32_t limit;    /* of those: worker_connections */
     double patience_s; /* with those whose clients have left; < 0: any */
-    time_t date;
-    uint32_t stamp_len;
-    char stamp[96]; /* "Server: ...\r\nDate: ...\r\n" */
-    bool checking;  /* check is going to be called */
-    bool starved;   /* the arena had no chunk */
+    struct stamp stamp;
+    bool checking; /* check is going to be called */
+    bool starved;  /* the arena had no chunk */
     bool draining;
 };
 

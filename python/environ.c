@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 #include "environ.h"
 
+#include "core/percent.h"
+
 #include <ctype.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 
 /* Longer values are not remembered: they seldom come twice. */
 #define LAST_BYTES_MAX 256
-/* Nor are longer field names. */
-#define NAME_BYTES_MAX 64
 
 /* One request being turned into a dict. */
 struct making {
@@ -66,39 +66,12 @@ static struct bytes span(const struct making *m, struct http_span s)
     return exchange_span(m->x, m->head, s.off, s.len);
 }
 
-static int hex_digit(char c)
-{
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    c |= 0x20;
-    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
-/* A '%' that two hex digits do not follow stays as it is. */
 static PyObject *percent_decoded(struct bytes path)
 {
     owned PyObject *bytes = PyBytes_FromStringAndSize(NULL, (Py_ssize_t)path.n);
-    size_t from = 0;
-    char *to;
+    char *to = bytes ? PyBytes_AS_STRING(bytes) : NULL;
 
-    if (!bytes)
-        return NULL;
-    to = PyBytes_AS_STRING(bytes);
-    while (from < path.n) {
-        if (path.p[from] == '%' && from + 2 < path.n) {
-            int high = hex_digit(path.p[from + 1]);
-            int low = hex_digit(path.p[from + 2]);
-
-            if (high >= 0 && low >= 0) {
-                *to++ = (char)(high << 4 | low);
-                from += 3;
-                continue;
-            }
-        }
-        *to++ = path.p[from++];
-    }
-    return latin1((struct bytes){PyBytes_AS_STRING(bytes),
-                                 (size_t)(to - PyBytes_AS_STRING(bytes))});
+    return to ? latin1((struct bytes){to, percent_decode(path, to)}) : NULL;
 }
 
 static PyObject *without_script_name(struct environ_maker *maker,
@@ -260,38 +233,6 @@ static PyObject *make_key(struct bytes name)
     return latin1((struct bytes){to, prefix.n + name.n});
 }
 
-static uint32_t hash_of(struct bytes name)
-{
-    uint32_t hash = 2166136261u;
-    size_t i;
-
-    for (i = 0; i < name.n; i++)
-        hash = (hash ^ (uint8_t)name.p[i]) * 16777619u;
-    return hash;
-}
-
-/* The key of a field name that HTTP_NAMES does not have; new reference. */
-static PyObject *other_key(struct environ_maker *maker, struct bytes name)
-{
-    struct environ_name *known = &maker->names[hash_of(name) % ENVIRON_NAMES];
-    owned PyObject *spelling = NULL;
-    owned PyObject *key = NULL;
-
-    if (known->spelling &&
-        PyBytes_GET_SIZE(known->spelling) == (Py_ssize_t)name.n &&
-        memcmp(PyBytes_AS_STRING(known->spelling), name.p, name.n) == 0)
-        return Py_NewRef(known->key);
-    key = make_key(name);
-    if (!key || name.n > NAME_BYTES_MAX)
-        return give(&key);
-    spelling = PyBytes_FromStringAndSize(name.p, (Py_ssize_t)name.n);
-    if (!spelling)
-        return NULL;
-    Py_XSETREF(known->spelling, give(&spelling));
-    Py_XSETREF(known->key, Py_NewRef(key));
-    return give(&key);
-}
-
 /* Several lines of one field are one list (RFC 9110 5.3); cookies differ. */
 static int join_field(struct making *m, PyObject *key, PyObject *value,
                       bool cookie)
@@ -336,8 +277,10 @@ static int set_field(struct making *m, const struct http_field *field,
     Py_ssize_t before = PyDict_GET_SIZE(m->environ);
 
     if (id == HTTP_NAME_OTHER)
-        key = other_key(m->maker, exchange_span(m->x, m->head, field->name_off,
-                                                field->name_len));
+        key = names_get(
+            &m->maker->names,
+            exchange_span(m->x, m->head, field->name_off, field->name_len),
+            make_key);
     else
         key = Py_NewRef(m->maker->field_key[id]);
     if (!key)
@@ -579,10 +522,7 @@ void environ_done(struct environ_maker *maker)
     Py_CLEAR(maker->http);
     Py_CLEAR(maker->https);
     Py_CLEAR(maker->script_name);
-    for (i = 0; i < ENVIRON_NAMES; i++) {
-        Py_CLEAR(maker->names[i].spelling);
-        Py_CLEAR(maker->names[i].key);
-    }
+    names_done(&maker->names);
     for (i = 0; i < BOARD_LISTENERS_MAX; i++) {
         Py_CLEAR(maker->listener[i].name);
         Py_CLEAR(maker->listener[i].port);

@@ -10,9 +10,8 @@
 #ifndef GCORN_PYTHON_ENVIRON_H
 #define GCORN_PYTHON_ENVIRON_H
 
-#include "internal.h"
+#include "names.h"
 
-#define ENVIRON_NAMES 256 /* unknown field names remembered */
 #define ENVIRON_PORTS 256
 
 /* Keys set for each request: id, key. */
@@ -38,12 +37,6 @@ enum environ_key {
         ENVIRON_KEY_COUNT,
 };
 
-/* A field name as some client spells it, and its key in environ. */
-struct environ_name {
-    PyObject *spelling; /* bytes */
-    PyObject *key;      /* str */
-};
-
 struct environ_listener {
     PyObject *name; /* NULL for a Unix socket: from Host */
     PyObject *port;
@@ -62,7 +55,7 @@ struct environ_maker {
     PyObject *script_name;
     PyObject *port[ENVIRON_PORTS];
     uint16_t port_number[ENVIRON_PORTS];
-    struct environ_name names[ENVIRON_NAMES];
+    struct names names;
     struct environ_listener listener[BOARD_LISTENERS_MAX];
 };
 

@@ -29,22 +29,6 @@ static bool latin1_of(PyObject *text, struct bytes *ret_bytes)
     return true;
 }
 
-/* Server and Date, made once a second. */
-static void stamp_renew(struct response_kit *kit)
-{
-    struct timespec now;
-    char date[HTTP_DATE_LEN];
-
-    clock_gettime(CLOCK_REALTIME_COARSE, &now);
-    if (likely(kit->date == now.tv_sec))
-        return;
-    kit->date = now.tv_sec;
-    http_date(date, now.tv_sec);
-    kit->stamp_len = (uint32_t)snprintf(kit->stamp, sizeof(kit->stamp),
-                                        "Server: gcorn\r\nDate: %.*s\r\n",
-                                        HTTP_DATE_LEN, date);
-}
-
 /* Fields about the connection are the server's business (PEP 3333). */
 bool head_is_servers(struct bytes name)
 {
@@ -68,7 +52,7 @@ bool head_is_servers(struct bytes name)
     return false;
 }
 
-static int set_length(struct response *response, struct bytes value)
+int head_set_length(int64_t *ret_length, struct bytes value)
 {
     int64_t length = 0;
     size_t i;
@@ -88,12 +72,12 @@ static int set_length(struct response *response, struct bytes value)
                         "Content-Length must be a decimal number");
         return -1;
     }
-    if (response->length >= 0 && response->length != length) {
+    if (*ret_length >= 0 && *ret_length != length) {
         PyErr_SetString(PyExc_ValueError,
                         "Content-Length given twice, with different values");
         return -1;
     }
-    response->length = length;
+    *ret_length = length;
     return 0;
 }
 
@@ -129,7 +113,7 @@ static int check_field(struct response *response, PyObject *pair,
         return refuse("response header value", value);
     if (ret_name->n == 14 &&
         bytes_equal_nocase(*ret_name, BYTES("content-length")))
-        return set_length(response, *ret_value);
+        return head_set_length(&response->length, *ret_value);
     return !head_is_servers(*ret_name);
 }
 
@@ -177,13 +161,11 @@ static bool put_status(struct response *response, struct head_to *to,
     const struct http_request *request = &response->writer->x->request;
     bool old = request->version_minor == 0 && !(request->flags & HTTP_GATEWAY);
 
-    stamp_renew(response->kit);
     return put(to, old ? BYTES("HTTP/1.0 ") : BYTES("HTTP/1.1 ")) &&
            put(to, status) &&
            /* The blank is due also where no reason follows (RFC 9112 4). */
            put(to, status.n == 3 ? BYTES(" \r\n") : BYTES("\r\n")) &&
-           put(to,
-               (struct bytes){response->kit->stamp, response->kit->stamp_len});
+           put(to, stamp_now(&response->kit->stamp));
 }
 
 static int check_status(struct response *response, PyObject *status,

@@ -18,6 +18,10 @@
 int head_build(struct response *response, PyObject *status_text,
                PyObject *fields);
 
+/* Content-Length; *ret_length is -1, or what it was given as before. 0, or -1
+ * with an exception set. */
+int head_set_length(int64_t *ret_length, struct bytes value);
+
 /* A field about the connection, which is not the application's to send. */
 bool head_is_servers(struct bytes name);
 

@@ -12,6 +12,7 @@
 #ifndef GCORN_PYTHON_RESPONSE_H
 #define GCORN_PYTHON_RESPONSE_H
 
+#include "stamp.h"
 #include "waits.h"
 
 enum responder_kind {
@@ -21,14 +22,12 @@ enum responder_kind {
     RESPONDER_KINDS,
 };
 
-/* Per interpreter: types, callables to use again, the Date of this second. */
+/* Per interpreter: types, callables to use again, the stamp. */
 struct response_kit {
     const struct waits *waits;
     PyTypeObject *responder_type;
     PyObject *spare[RESPONDER_KINDS];
-    time_t date;
-    uint32_t stamp_len;
-    char stamp[96]; /* "Server: ...\r\nDate: ...\r\n" */
+    struct stamp stamp;
 };
 
 struct response {

@@ -26,6 +26,8 @@ if is_gcorn():
     # Not strict: what is left of a body that streams ends the connection.
     KINDS["gevent"] = (["-k", "gevent"], [])
     KINDS["eventlet"] = (["-k", "eventlet"], [])
+    for loop in "asyncio", "uvloop":
+        KINDS[loop] = (["-k", "asgi", "--asgi-loop", loop], [])
 
 
 @pytest.fixture(scope="module", params=[
@@ -39,11 +41,12 @@ def results(request, tmp_path_factory):
     directory = tmp_path_factory.mktemp("conformance")
     report = directory / "report.json"
     arguments, options = KINDS[kind]
+    app = "echo_asgi:app" if "asgi" in arguments else "echo_app:app"
     if is_gcorn():
         arguments = [*arguments, "--io", io, "--proxy-protocol", "auto"]
     else:
         options = [option for option in options if option != "--strict"]
-    with Server("echo_app:app", "-w", "1", *arguments,
+    with Server(app, "-w", "1", *arguments,
                 directory=directory, chdir=KIT) as server:
         done = subprocess.run(
             [sys.executable, KIT / "run.py", "--host", "127.0.0.1", "--port",
