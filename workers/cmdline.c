@@ -60,20 +60,55 @@ static void candidate_add(char *list, size_t size, const struct config_row *row)
              p != NULL ? (int)strcspn(p, " ") : 0, p != NULL ? p : "");
 }
 
+/*
+ * Gunicorn does not have these. What is short for one of its flags stays that:
+ * our own take no abbreviation from those who had it first.
+ */
+static const bool own[CONFIG_SETTINGS] = {
+    [CONFIG_AT_admin_bind] = true,
+    [CONFIG_AT_autotune] = true,
+    [CONFIG_AT_autotune_log] = true,
+    [CONFIG_AT_autotune_url] = true,
+    [CONFIG_AT_body_timeout] = true,
+    [CONFIG_AT_boot_timeout] = true,
+    [CONFIG_AT_header_timeout] = true,
+    [CONFIG_AT_health_log] = true,
+    [CONFIG_AT_health_path] = true,
+    [CONFIG_AT_io] = true,
+    [CONFIG_AT_json] = true,
+    [CONFIG_AT_limit_address_connections] = true,
+    [CONFIG_AT_limit_request_body] = true,
+    [CONFIG_AT_log_format] = true,
+    [CONFIG_AT_max_worker_memory] = true,
+    [CONFIG_AT_numa] = true,
+    [CONFIG_AT_pin] = true,
+    [CONFIG_AT_proxy_headers] = true,
+    [CONFIG_AT_python] = true,
+    [CONFIG_AT_ready_path] = true,
+    [CONFIG_AT_ready_window] = true,
+    [CONFIG_AT_static_map] = true,
+    [CONFIG_AT_timeout_soft] = true,
+    [CONFIG_AT_warmup_url] = true,
+    [CONFIG_AT_ws_ping_interval] = true,
+    [CONFIG_AT_ws_ping_timeout] = true,
+};
+
 static int prefix_find(struct parser *parser, const struct flag *flag,
                        enum config_setting *ret_setting)
 {
     char candidates[256] = "";
-    uint32_t found = 0;
+    uint32_t found = 0, theirs = 0;
 
     for (uint32_t i = 0; i < CONFIG_SETTINGS; i++) {
         if (!row_has(config_row(i), flag, true) || config_row(i)->help == NULL)
             continue;
         candidate_add(candidates, sizeof(candidates), config_row(i));
-        *ret_setting = i;
+        if (theirs == 0 || !own[i])
+            *ret_setting = i;
+        theirs += !own[i];
         found++;
     }
-    if (found == 1)
+    if (found == 1 || theirs == 1)
         return 0;
     if (found > 1)
         return config_fail(parser->error, 2,

@@ -87,7 +87,7 @@ static const struct row http_rows[] = {
     {"send_timeout", NULL, "!a client that takes nothing is given up"},
     {"idle_timeout", "--keep-alive", NULL},
     {"max_body_size", "--limit-request-body", NULL},
-    {"server_version", NULL, "the field Server is gunicorn's"},
+    {"server_version", NULL, "the field Server is always sent"},
     {"static", NULL, "see --static-map"},
     {"discard_unsafe_fields", NULL, "see --header-map"},
     {"log_route", NULL, no_route},
