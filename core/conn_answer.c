@@ -121,6 +121,8 @@ void conn_log_cut(struct conn_set *set, struct conn *c)
     int status = job->begun ? (int)c->x->status : STATUS_LEFT;
     uint64_t body = between(job->body_from, job->sent_bytes);
 
+    if (unlikely(job->is_socket))
+        return; /* has its line when it is let go */
     conn_count_status(set, status);
     conn_log(set, c, status, body);
 }
