@@ -94,18 +94,6 @@ static const uint8_t how[CONFIG_SETTINGS] = {
     [CONFIG_AT_umask] = BY_CODE,
 };
 
-static bool lists_equal(const struct config_list *a,
-                        const struct config_list *b)
-{
-    if (a->count != b->count)
-        return false;
-    for (size_t i = 0; i < a->count; i++) {
-        if (strcmp(a->items[i], b->items[i]) != 0)
-            return false;
-    }
-    return true;
-}
-
 static bool is_equal(const struct config *one, const struct config *other,
                      enum config_setting setting)
 {
@@ -126,7 +114,7 @@ static bool is_equal(const struct config *one, const struct config *other,
     case CONFIG_MODE:
         return strcmp(*(char *const *)a, *(char *const *)b) == 0;
     case CONFIG_LIST:
-        return lists_equal(a, b);
+        return config_list_equal(a, b);
     case CONFIG_OBJECT: /* Python's; the new template has it */
     case CONFIG_ACTION:
         return true;

@@ -196,23 +196,13 @@ static int try_one(struct master *master, const struct config *config,
     return open_beside(master, config, &address, error);
 }
 
-static bool lists_differ(const struct config_list *a,
-                         const struct config_list *b)
-{
-    bool differ = a->count != b->count;
-
-    for (size_t i = 0; i < a->count && !differ; i++)
-        differ = strcmp(a->items[i], b->items[i]) != 0;
-    return differ;
-}
-
 int binds_try(struct master *master, const struct config *config,
               struct config_error *error)
 {
     int err = 0;
 
     if (master->launch->activated > 0 ||
-        !lists_differ(&master->config->bind, &config->bind))
+        config_list_equal(&master->config->bind, &config->bind))
         return 0;
     /* What is closed here would be the other one's, too. */
     if (upgrade_shares(master))

@@ -401,6 +401,15 @@ int config_load(struct config *config, const struct config_input *input,
     return err;
 }
 
+bool config_list_equal(const struct config_list *a, const struct config_list *b)
+{
+    bool equal = a->count == b->count;
+
+    for (size_t i = 0; i < a->count && equal; i++)
+        equal = strcmp(a->items[i], b->items[i]) == 0;
+    return equal;
+}
+
 void config_done(struct config *config)
 {
     for (uint32_t i = 0; i < CONFIG_SETTINGS; i++) {

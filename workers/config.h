@@ -162,6 +162,9 @@ const void *config_value(const struct config *config,
 /* True when the value is not the default of the table. */
 bool config_is_given(const struct config *config, enum config_setting setting);
 
+bool config_list_equal(const struct config_list *a,
+                       const struct config_list *b);
+
 /* Says in the log which settings were given that have no effect. */
 void config_log_ignored(const struct config *config);
 

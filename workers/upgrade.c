@@ -127,7 +127,20 @@ static bool may_start(const struct master *master)
         log_warning("USR2: the old master (pid:%d) is still there: stop it "
                     "first",
                     (int)upgrade->parent);
-    return !upgrade_shares(master);
+    else if (master->rollout.active)
+        log_warning("USR2: I/O workers are just being replaced; ask again when "
+                    "the reload is done");
+    return !upgrade_shares(master) && !master->rollout.active;
+}
+
+/* A stand-in that still drains has no sockets of its own. */
+static uint32_t slots_shared(const struct master *master)
+{
+    uint32_t count = atomic_load(&master->board->worker_count);
+
+    while (count > 0 && master->slots[count - 1].stands_in)
+        count--;
+    return count;
 }
 
 void upgrade_start(struct master *master)
@@ -151,7 +164,7 @@ void upgrade_start(struct master *master)
         return;
     }
     master->upgrade.child = pid;
-    master->upgrade.shared = atomic_load(&master->board->worker_count);
+    master->upgrade.shared = slots_shared(master);
     log_info("The new master is pid %d; TERM to this one (pid %d) completes "
              "the upgrade, TERM to the new one takes it back",
              (int)pid, (int)getpid());

@@ -263,6 +263,24 @@ def test_not_while_two_masters_share_the_sockets(site, tmp_path):
         it.reload()
 
 
+def test_an_upgrade_waits_for_its_end(site, go, tmp_path):
+    it = site("-p", tmp_path / "pid")
+    with Client(it.address) as kept:
+        kept.send(b"GET /hold?t=kept&file=%s HTTP/1.1\r\nHost: x\r\n\r\n"
+                  % str(go).encode())
+        it.server.traced("hold kept")
+        it.configure("limit_request_fields = 50")
+        it.server.signal(signal.SIGHUP)
+        it.server.wait_log("the new code serves")
+        it.server.signal(signal.SIGUSR2)
+        it.server.wait_log("USR2: I/O workers are just being replaced")
+        go.write_text("")
+        assert kept.response().status == 200
+    it.server.wait_log("Reload: done")
+    assert pid_in(str(tmp_path / "pid") + ".2") == 0
+    assert it.server.get("/").status == 200
+
+
 @pytest.mark.skipif(os.geteuid() != 0, reason="not root")
 def test_another_user(site, tmp_path):
     tmp_path.chmod(0o755)
