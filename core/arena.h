@@ -21,8 +21,8 @@
 
 #define ARENA_SLOT_BYTES 4096
 #define ARENA_CHUNK_BYTES 16384
-#define ARENA_SLOTS_MAX 4096
-#define ARENA_CHUNKS_MAX 16384
+#define ARENA_SLOTS_MAX 16384
+#define ARENA_CHUNKS_MAX 32768
 
 struct arena_header {
     uint64_t magic;
@@ -77,6 +77,16 @@ static inline char *arena_chunk(const struct arena *arena, uint32_t chunk)
     return arena->first_chunk + (uint64_t)chunk * ARENA_CHUNK_BYTES;
 }
 
+/* Words of the bitmaps that may have bits: slots from slots_used on never do. */
+static inline uint32_t arena_words(const struct arena *arena)
+{
+    uint64_t used = atomic_load(&arena->header->slots_used);
+
+    if (unlikely(used > arena->slots))
+        used = arena->slots;
+    return used == 0 ? 1 : (uint32_t)(used + 63) / 64;
+}
+
 /*
  * Takes a chunk for an exchange slot, preferably the chunk with the slot's own
  * number. Returns its number, or -ENOBUFS.
@@ -89,7 +99,7 @@ int32_t arena_chunk_get(struct arena *arena, uint32_t slot);
  */
 int32_t arena_run_get(struct arena *arena, uint32_t slot, uint32_t count);
 
-/* Worker: gives back one chunk of the slot (a foreign one is left alone). */
+/* Gives back one chunk of the slot, one's own (a foreign one is left alone). */
 void arena_chunk_put(struct arena *arena, uint32_t slot, uint32_t chunk);
 
 /* Worker: gives back all of a slot's chunks, also those nobody linked. */

@@ -468,7 +468,8 @@ static int set_init(struct conn_set *set, uint32_t connections)
     set->fields_max = fields && fields < CONN_FIELDS_MAX ? fields
                                                          : CONN_FIELDS_MAX;
     set->fields = calloc(CONN_FIELDS_MAX, sizeof(struct http_field));
-    if (!set->jobs || !set->fields)
+    set->heads = map_zeroed(slots * sizeof(struct conn_head));
+    if (!set->jobs || !set->heads || !set->fields)
         return -ENOMEM;
     for (uint32_t i = 0; i < BOARD_LISTENERS_MAX; i++)
         set->listener[i].fd = -1;
@@ -525,6 +526,8 @@ void conn_set_free(struct conn_set *set)
         pool_done(&set->blocks[kind]);
     if (set->jobs)
         munmap(set->jobs, set->jobs_bytes);
+    if (set->heads)
+        munmap(set->heads, set->table->arena.slots * sizeof(struct conn_head));
     free(set->fields);
     free(set);
 }

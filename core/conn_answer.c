@@ -94,7 +94,7 @@ void conn_log(struct conn_set *set, struct conn *c, int status, uint64_t bytes)
         .bytes = bytes,
         .pid = interp_pid(set, c->x),
         .duration_ns = set->now_ns - job->head_ns,
-        .response_head = {job->kept_head, job->kept},
+        .response_head = {conn_kept_head(set, c->x), job->kept},
     };
 
     add_line(set, c, &q, &entry);

@@ -94,7 +94,7 @@ static void begin(struct conn_set *set, struct conn *c)
         job->body_from = job->sent_bytes + head_bytes(&job->iov[0]);
     if (unlikely(set->log && access_log_wants_response(set->log))) {
         job->kept = (uint16_t)min_u64(job->iov[0].iov_len, CONN_KEPT_HEAD);
-        memcpy(job->kept_head, job->iov[0].iov_base, job->kept);
+        memcpy(conn_kept_head(set, c->x), job->iov[0].iov_base, job->kept);
     }
 }
 

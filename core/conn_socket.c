@@ -201,6 +201,12 @@ static void ping(struct conn_set *set, struct conn *c)
     if (!socket->out.compresses)
         ws_out_drop(&set->zlib, &socket->out); /* idle: others may have it */
     conn_socket_control(set, c, WS_PING, BYTES(""));
+    if (!socket->wrote)
+        return;
+    socket->wrote = false;
+    socket->idle = true;
+    atomic_fetch_or(&c->x->flags, EXCHANGE_IDLE);
+    exchange_attend(set->table, c->x);
 }
 
 void conn_socket_timeout(struct conn_set *set, struct conn *c)

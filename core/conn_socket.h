@@ -43,6 +43,8 @@ struct conn_socket {
     uint32_t part_off;        /* of the interpreter's next part: taken */
     uint32_t messages;        /* written to the stream */
     uint8_t reason_len;       /* of a close frame that comes from there */
+    bool wrote; /* since the interpreter was told that it is idle */
+    bool idle;  /* it was */
     bool close_queued;
     bool close_sent;
     bool close_heard; /* or the client's will not be waited for */

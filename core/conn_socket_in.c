@@ -187,6 +187,12 @@ static void on_compressed(struct conn_set *set, struct conn *c,
     socket->raw_held = true;
 }
 
+static void awake(struct conn_socket *socket, struct exchange *x)
+{
+    socket->idle = false;
+    atomic_fetch_and(&x->flags, ~(uint32_t)EXCHANGE_IDLE);
+}
+
 static void on_data(struct conn_set *set, struct conn *c, const char *piece,
                     const struct ws_event *event)
 {
@@ -194,6 +200,8 @@ static void on_data(struct conn_set *set, struct conn *c, const char *piece,
                                  .kind = (uint8_t)event->opcode,
                                  .last = event->last};
 
+    if (unlikely(conn_job(set, c->x)->socket.idle))
+        awake(&conn_job(set, c->x)->socket, c->x);
     if (unlikely(event->compressed))
         on_compressed(set, c, piece, event);
     else

@@ -174,6 +174,7 @@ static void passed(struct conn_set *set, struct conn *c, size_t n, size_t left)
     if (left > 0)
         return;
     job->socket.part_off = 0;
+    job->socket.wrote = true;
     job->parts++;
 }
 
@@ -268,7 +269,7 @@ static void send_page(struct conn_set *set, struct conn *c)
     if (unlikely(set->log && job->kept == 0 &&
                  access_log_wants_response(set->log))) {
         job->kept = (uint16_t)min_u64(c->page.len, CONN_KEPT_HEAD);
-        memcpy(job->kept_head, c->page.at, job->kept);
+        memcpy(conn_kept_head(set, c->x), c->page.at, job->kept);
     }
     c->state = CONN_SENDING;
     c->iov = (struct iovec){c->page.at, c->page.len};

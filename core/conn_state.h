@@ -149,7 +149,7 @@ struct conn_job {
     bool begun;             /* the final response's head went out */
     bool lost;              /* its interpreter died */
     bool handed;            /* counted in set->handed */
-    uint16_t kept;          /* bytes in kept_head */
+    uint16_t kept;          /* bytes in its struct conn_head */
     struct conn_span piece; /* of a file on its way */
     struct conn_file *files;
     struct conn_file *file; /* the one being sent */
@@ -160,9 +160,15 @@ struct conn_job {
     struct http_chunked chunked;
     struct exchange_stream stream;
     bool is_socket;
-    struct conn_socket socket;
-    struct iovec iov[CONN_IOVECS];
-    char kept_head[CONN_KEPT_HEAD]; /* of the response, for the access log */
+    union {
+        struct iovec iov[CONN_IOVECS];
+        struct conn_socket socket; /* if is_socket: it has no response */
+    };
+};
+
+/* Of a response, for the access log: apart, since few logs want it. */
+struct conn_head {
+    char bytes[CONN_KEPT_HEAD];
 };
 
 struct conn_listener {
@@ -202,6 +208,7 @@ struct conn_set {
     struct static_site *site; /* NULL: no static files */
     struct conn_job *jobs;    /* one for each slot of the arena */
     size_t jobs_bytes;
+    struct conn_head *heads;     /* likewise */
     struct http_request request; /* being parsed */
     struct conn_edge edge;
     struct http_field *fields;
@@ -230,6 +237,12 @@ static inline struct conn_job *conn_job(struct conn_set *set,
                                         const struct exchange *x)
 {
     return &set->jobs[exchange_slot(&set->table->arena, x)];
+}
+
+static inline char *conn_kept_head(struct conn_set *set,
+                                   const struct exchange *x)
+{
+    return set->heads[exchange_slot(&set->table->arena, x)].bytes;
 }
 
 static inline uint64_t conn_token(const struct conn *c, enum conn_op op)

@@ -31,6 +31,8 @@
 #include "board.h"
 #include "http.h"
 
+/* Requests in a worker at once, unless interpreters have event loops. */
+#define EXCHANGE_QUEUE_MAX 1024
 #define EXCHANGE_FIELDS 64
 #define EXCHANGE_PARTS 16
 #define EXCHANGE_BODY_CHUNKS 4
@@ -79,6 +81,7 @@ enum exchange_body_state {
 #define EXCHANGE_OVERDUE 0x02   /* because it took longer than timeout */
 #define EXCHANGE_SECURE 0x04    /* wsgi.url_scheme is https */
 #define EXCHANGE_PEER_DONE 0x08 /* the peer has closed its side */
+#define EXCHANGE_IDLE 0x10      /* nothing is sent or received for long */
 #define EXCHANGE_LATE 0x10      /* it has a last chance: --timeout-soft */
 
 /* out_flags, W: interpreter */

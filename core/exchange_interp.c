@@ -3,6 +3,7 @@
 
 #include <linux/futex.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -127,6 +128,9 @@ int64_t exchange_room(struct exchange_writer *writer, char **ret_to)
         spool_publish(writer);
         wake_now(writer);
     }
+    if (writer->fill > 0 && writer->fill == writer->start &&
+        window_used(writer) == 0)
+        writer->start = writer->fill = 0; /* the same page of memory again */
     if (!writer->chunk || writer->fill == ARENA_CHUNK_BYTES) {
         if (window_is_full(writer))
             return -EAGAIN;
@@ -147,6 +151,18 @@ void exchange_wrote(struct exchange_writer *writer, uint32_t len)
 {
     must(len <= ARENA_CHUNK_BYTES - writer->fill);
     writer->fill += len;
+}
+
+void exchange_relax(struct exchange_writer *writer)
+{
+    if (!writer->chunk || writer->fill > writer->start ||
+        window_used(writer) > 0)
+        return;
+    madvise(writer->chunk, ARENA_CHUNK_BYTES, MADV_REMOVE);
+    arena_chunk_put(writer->arena, exchange_slot(writer->arena, writer->x),
+                    writer->chunk_id);
+    writer->chunk = NULL;
+    writer->start = writer->fill = 0;
 }
 
 int exchange_copy(struct exchange_writer *writer, struct bytes data,

@@ -107,6 +107,9 @@ int exchange_flush(struct exchange_writer *writer);
 /* The same, but it is exchange_announce() that wakes the worker. */
 int exchange_flush_later(struct exchange_writer *writer);
 
+/* Nothing is to be written for long: the chunk and its memory go back. */
+void exchange_relax(struct exchange_writer *writer);
+
 /* Something was written that could not be published: the window was full. */
 static inline bool exchange_holds(const struct exchange_writer *writer)
 {
@@ -156,6 +159,12 @@ void exchange_finish(struct exchange_writer *writer);
 
 /* Rings for what is unrung: before a call that may take long. */
 void exchange_announce(struct exchange_thread *thread);
+
+static inline bool exchange_is_idle(const struct exchange_writer *writer)
+{
+    return atomic_load_explicit(&writer->x->flags, memory_order_relaxed) &
+           EXCHANGE_IDLE;
+}
 
 static inline bool exchange_is_cancelled(const struct exchange_writer *writer)
 {

@@ -117,13 +117,21 @@ void exchange_loop_leave(struct exchange_loop *loop, uint32_t worker,
     loop->count[worker]--;
 }
 
+/* Words to be looked at: none where it runs nothing. */
+static uint32_t words_of(const struct exchange_loop *loop, uint32_t worker)
+{
+    if (loop->count[worker] == 0)
+        return 0;
+    return arena_words(&loop->thread.site->arenas[worker]);
+}
+
 static bool has_changes(const struct exchange_loop *loop)
 {
     const struct exchange_site *site = loop->thread.site;
     uint32_t i, w;
 
     for (i = 0; i < site->board->worker_slots; i++)
-        for (w = 0; loop->count[i] > 0 && w < loop->words; w++)
+        for (w = 0; w < words_of(loop, i); w++)
             if (atomic_load(&site->arenas[i].header->attention[w]) &
                 loop->mine[(size_t)i * loop->words + w])
                 return true;
@@ -137,7 +145,7 @@ void exchange_loop_changes(struct exchange_loop *loop,
     uint32_t i, w;
 
     for (i = 0; i < site->board->worker_slots; i++)
-        for (w = 0; loop->count[i] > 0 && w < loop->words; w++) {
+        for (w = 0; w < words_of(loop, i); w++) {
             uint64_t mine = loop->mine[(size_t)i * loop->words + w];
             _Atomic uint64_t *word = &site->arenas[i].header->attention[w];
             uint64_t bits = atomic_load(word) & mine;

@@ -176,7 +176,7 @@ static void offer_again(struct exchange_table *table, uint64_t now)
     const struct arena *arena = &table->arena;
     uint32_t w;
 
-    for (w = 0; w < arena->slots / 64; w++) {
+    for (w = 0; w < arena_words(arena); w++) {
         uint64_t bits = atomic_load_explicit(&arena->header->ready[w],
                                              memory_order_relaxed);
 

@@ -94,7 +94,7 @@ static int32_t take_from(const struct exchange_thread *thread, uint32_t worker,
                          uint32_t cursor)
 {
     const struct arena *arena = &thread->site->arenas[worker];
-    uint32_t words = arena->slots / 64;
+    uint32_t words = arena_words(arena);
     uint32_t start = cursor / 64 % words;
     uint64_t mask = ~0ULL << cursor % 64;
     uint32_t i;
@@ -178,7 +178,7 @@ bool exchange_is_ready(const struct exchange_thread *thread)
     const struct arena *arena = &thread->site->arenas[thread->home];
     uint32_t w;
 
-    for (w = 0; w < arena->slots / 64; w++) {
+    for (w = 0; w < arena_words(arena); w++) {
         uint64_t bits = atomic_load(&arena->header->ready[w]);
 
         for (; bits; bits &= bits - 1)
@@ -198,7 +198,7 @@ static bool any_ready(const struct exchange_site *site)
     for (worker = 0; worker < site->board->worker_slots; worker++) {
         const struct arena *arena = &site->arenas[worker];
 
-        for (w = 0; w < arena->slots / 64; w++)
+        for (w = 0; w < arena_words(arena); w++)
             if (atomic_load(&arena->header->ready[w]))
                 return true;
     }

@@ -21,7 +21,7 @@ static uint32_t count_waiting(const struct exchange_table *table)
     uint32_t count = 0;
     uint32_t w;
 
-    for (w = 0; w < arena->slots / 64; w++)
+    for (w = 0; w < arena_words(arena); w++)
         count += (uint32_t)__builtin_popcountll(atomic_load_explicit(
             &arena->header->ready[w], memory_order_relaxed));
     return count;
@@ -78,7 +78,7 @@ static uint32_t count_old(const struct exchange_table *table, uint64_t now)
     uint32_t count = 0;
     uint32_t w;
 
-    for (w = 0; w < arena->slots / 64; w++) {
+    for (w = 0; w < arena_words(arena); w++) {
         uint64_t bits = atomic_load_explicit(&arena->header->ready[w],
                                              memory_order_relaxed);
 

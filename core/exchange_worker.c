@@ -201,13 +201,22 @@ void exchange_table_done(struct exchange_table *table)
     table->body_run = NULL;
 }
 
+/* Event loops run, or hold, many at once; for others a long queue is no use. */
+static bool is_full(const struct exchange_table *table)
+{
+    if (table->free_count == 0)
+        return true;
+    return table->arena.slots - table->free_count >= EXCHANGE_QUEUE_MAX &&
+           !atomic_load_explicit(&table->board->streams, memory_order_relaxed);
+}
+
 struct exchange *exchange_new(struct exchange_table *table)
 {
     _Atomic uint32_t *used = &table->arena.header->slots_used;
     struct exchange *x;
     uint32_t slot;
 
-    if (table->free_count == 0)
+    if (is_full(table))
         return NULL;
     slot = table->free_slots[--table->free_count];
     x = exchange_at(&table->arena, slot);
@@ -305,11 +314,12 @@ bool exchange_take_back(struct exchange_table *table, struct exchange *x)
 bool exchange_has_progress(const struct exchange_table *table)
 {
     const struct arena *arena = &table->arena;
+    uint32_t words = arena_words(arena);
     uint32_t w;
 
     if (table->progress_bits)
         return true;
-    for (w = 0; w < arena->slots / 64; w++)
+    for (w = 0; w < words; w++)
         if (atomic_load(&arena->header->progress[w]))
             return true;
     return false;
@@ -318,7 +328,7 @@ bool exchange_has_progress(const struct exchange_table *table)
 static bool progress_refill(struct exchange_table *table)
 {
     const struct arena *arena = &table->arena;
-    uint32_t words = arena->slots / 64;
+    uint32_t words = arena_words(arena);
     uint32_t i;
 
     for (i = 1; i <= words; i++) {

@@ -74,6 +74,8 @@ void asgi_cycle_changed(void *context, uint32_t worker, uint32_t slot)
         asgi_push(cycle);
     } else if (cycle->stage != ASGI_STARTED && exchange_holds(&cycle->writer)) {
         asgi_cycle_dirty(cycle); /* there may be room now */
+    } else if (exchange_is_idle(&cycle->writer)) {
+        exchange_relax(&cycle->writer);
     }
     asgi_await_wake(cycle);
     Py_DECREF((PyObject *)cycle);
@@ -182,6 +184,8 @@ static void over(struct cycle *cycle)
         return;
     cycle->begun = false;
     asgi->active--;
+    asgi->sockets -= cycle->is_open;
+    cycle->is_open = false;
     asgi_check_soon(asgi);
     finish_stopping(asgi);
 }

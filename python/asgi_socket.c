@@ -265,6 +265,8 @@ static int on_accept(struct cycle *cycle, PyObject *given)
         return -1;
     what.len = (uint32_t)PyBytes_GET_SIZE(cycle->rest.keep[0]);
     cycle->status = 101;
+    cycle->is_open = cycle->begun;
+    cycle->asgi->sockets += cycle->is_open;
     cycle->writer.x->status = 101;
     cycle->writer.x->out_flags |= EXCHANGE_OUT_CLOSE | EXCHANGE_OUT_SOCKET;
     add_note(cycle, &what, PyBytes_AS_STRING(cycle->rest.keep[0]));

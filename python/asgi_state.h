@@ -85,9 +85,11 @@ struct asgi {
     struct cycle **cycles;     /* by worker and slot; borrowed */
     struct cycle *dirty;       /* owned list: has something to publish */
     uint64_t max_requests;
-    uint32_t active;   /* cycles whose application runs */
-    uint32_t limit;    /* of those: worker_connections */
-    double patience_s; /* with those whose clients have left; < 0: any */
+    uint32_t active;     /* cycles whose application runs */
+    uint32_t sockets;    /* of those: accepted WebSockets */
+    uint32_t limit;      /* worker_connections */
+    bool limits_sockets; /* because it was set */
+    double patience_s;   /* with those whose clients have left; < 0: any */
     struct stamp stamp;
     bool checking; /* check is going to be called */
     bool starved;  /* the arena had no chunk */
@@ -138,6 +140,7 @@ struct cycle {
     PyObject *message;    /* bytes of a WebSocket's, as far as they came */
     uint16_t closed_code; /* 0: not closed */
     bool is_socket;
+    bool is_open;  /* counted in asgi->sockets */
     uint8_t stage; /* enum asgi_stage */
     bool begun;
     bool body_over; /* receive() has returned the last of the body */

@@ -61,7 +61,11 @@ void asgi_check_soon(struct asgi *asgi)
 
 static bool is_hungry(const struct asgi *asgi)
 {
-    return !asgi->draining && asgi->active < asgi->limit;
+    uint32_t counted = asgi->active;
+
+    if (!asgi->limits_sockets)
+        counted -= asgi->sockets;
+    return !asgi->draining && counted < asgi->limit;
 }
 
 /* True when something was taken. */
@@ -336,6 +340,7 @@ static int engine_init(struct engine *engine, struct host *host,
     asgi->max_requests = quota_draw(host);
     asgi->patience_s = patience_of(host);
     asgi->limit = (uint32_t)min_u64(max_u64(limit, 1), UINT32_MAX);
+    asgi->limits_sockets = !host_number(host, "worker_connections_unset", 0);
     asgi->cycles = calloc((size_t)board->worker_slots * board->arena_slots,
                           sizeof(struct cycle *));
     if (!asgi->cycles || exchange_loop_init(&asgi->loop, &host->site, interp)) {

@@ -228,5 +228,8 @@ int config_pass(const struct config *config, const struct config_input *input,
     if (err == 0 &&
         config->source[CONFIG_AT_worker_class] == CONFIG_FROM_DEFAULT)
         err = settings_add(ret_settings, "worker_class_unset", "1");
+    if (err == 0 &&
+        config->source[CONFIG_AT_worker_connections] == CONFIG_FROM_DEFAULT)
+        err = settings_add(ret_settings, "worker_connections_unset", "1");
     return err;
 }

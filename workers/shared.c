@@ -16,9 +16,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* Sparse: what is not used takes no memory. */
-#define EXCHANGES_PER_WORKER 1024
-#define CHUNKS_PER_WORKER 4096
+/* Sparse: what is not used takes no memory. A WebSocket is an exchange as long
+ * as it is open, and each has a chunk of its own. */
+#define EXCHANGES_PER_WORKER 16384
+#define CHUNKS_PER_WORKER (EXCHANGES_PER_WORKER + 3072)
 /* What templates get under the same number stays clear of what their
  * configuration files open. */
 #define LIFT_TO 256

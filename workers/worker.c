@@ -328,7 +328,7 @@ static void report(struct worker *worker)
     if (worker->now_ns < worker->report_ns + REPORT_NS)
         return;
     worker->report_ns = worker->now_ns;
-    for (uint32_t i = 0; i < arena->slots / 64; i++)
+    for (uint32_t i = 0; i < arena_words(arena); i++)
         ready += (uint32_t)__builtin_popcountll(atomic_load_explicit(
             &arena->header->ready[i], memory_order_relaxed));
     atomic_store_explicit(&self->heartbeat_ns, worker->now_ns,
