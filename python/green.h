@@ -48,13 +48,14 @@ struct green {
     struct green_request **requests; /* by worker and slot; borrowed */
     PyObject *call[GREEN_CALL_COUNT];
     PyObject *check;       /* what the hub was asked to call soon */
-    PyObject *beat;        /* what it calls each second while requests run */
+    PyObject *beat;        /* what it calls every beat_s while requests run */
     PyObject *on_draining; /* called once */
     PyObject *on_idle;     /* called once, after that */
     PyTypeObject *request_type;
     PyObject *ended; /* list: requests that others still wait in, or NULL */
     struct log_limit socket_limit;
     uint64_t max_requests;
+    double beat_s;
     uint32_t active;
     uint32_t limit;
     bool checking; /* the hub was asked to call check */

@@ -11,7 +11,9 @@
 
 /* Requests taken in one turn of the hub, so that others get theirs. */
 #define TAKE_MAX 64
+/* It beats at least so often, and several times in --timeout. */
 #define BEAT_S 1.0
+#define BEATS 4
 
 /* An engine, and whom it tells that it serves. */
 struct start {
@@ -45,7 +47,7 @@ void green_check_soon(struct green *green)
 static void beat_later(struct green *green)
 {
     green->beating = tell(PyObject_CallFunction(green->call[GREEN_LATER], "dO",
-                                                BEAT_S, green->beat));
+                                                green->beat_s, green->beat));
 }
 
 static void tell_idle(struct green *green)
@@ -260,6 +262,13 @@ static struct wsgi *make_wsgi(const struct host *host)
     return killed ? wsgi_new(&config, host->application) : NULL;
 }
 
+static double beat_of(const struct host *host)
+{
+    double timeout = (double)host_number(host, "timeout", 30);
+
+    return timeout > 0 && timeout < BEAT_S * BEATS ? timeout / BEATS : BEAT_S;
+}
+
 static int green_init(struct green *green, struct host *host, uint32_t interp,
                       PyObject *self)
 {
@@ -269,6 +278,7 @@ static int green_init(struct green *green, struct host *host, uint32_t interp,
     green->host = host;
     green->self = board_interp(host->board, interp);
     green->max_requests = quota_draw(host);
+    green->beat_s = beat_of(host);
     green->limit = (uint32_t)min_u64(max_u64(limit, 1), UINT32_MAX);
     green->requests = calloc((size_t)board->worker_slots * board->arena_slots,
                              sizeof(struct green_request *));

@@ -330,11 +330,19 @@ def test_max_requests(start, kind):
 
 
 def test_a_request_may_take_longer_than_timeout(start, kind):
-    server = start("green_app:app", "-w", "1", "-k", kind, "-t", "1")
+    server = start("green_app:app", "-w", "1", "-k", kind, "-t", "2")
     pid = server.get("/process").json["pid"]
-    answer = server.get("/sleep?s=2.5&t=long")
+    answer = server.get("/sleep?s=3.5&t=long")
     assert answer.status == 200 and answer.json["pid"] == pid
     assert "WORKER TIMEOUT" not in server.log()
+
+
+def wait_for_another(server, pid):
+    """The one that takes the place of an interpreter."""
+    def answers():
+        response = server.get("/process")
+        return response.status == 200 and response.json["pid"] != pid
+    wait_until(answers, 40, "another interpreter")
 
 
 def test_a_hub_that_is_blocked(start, kind):
@@ -344,8 +352,7 @@ def test_a_hub_that_is_blocked(start, kind):
         pid = int(server.traced("block")[0].split()[1])
         assert connection.response().status == 504
     server.wait_log(r"WORKER TIMEOUT \(pid:%d\) GET /block" % pid)
-    wait_until(lambda: server.get("/process").json["pid"] != pid, 30,
-               "another interpreter")
+    wait_for_another(server, pid)
 
 
 def test_a_hub_that_is_blocked_beside_requests(start, kind):
@@ -356,8 +363,7 @@ def test_a_hub_that_is_blocked_beside_requests(start, kind):
     with server.connect(timeout=60) as connection:
         assert connection.request("/").status == 504
     server.wait_log(r"WORKER TIMEOUT \(pid:%d\): it takes no requests" % pid)
-    wait_until(lambda: server.get("/process").json["pid"] != pid, 30,
-               "another interpreter")
+    wait_for_another(server, pid)
 
 
 def test_a_hub_that_is_held_up_gets_an_exception(start, kind):
@@ -374,7 +380,7 @@ def test_preload(start, kind):
     server = start("green_app:app", "-w", "2", "-k", kind, "--preload")
     who = server.get("/who").json
     assert who["patched"] and not who["imported_here"]
-    assert len(server.pids()) == 2
+    wait_until(lambda: len(server.pids()) == 2, 40, "two interpreters")
     server.signal(signal.SIGHUP)
     server.wait_log("Booting worker.*Booting worker.*Booting worker")
     assert server.get("/sleep?s=0.1").status == 200
