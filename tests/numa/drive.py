@@ -6,12 +6,17 @@ load=N         N requests, a connection each
 load           the same behind the following steps, until they are done
 write=FILE=T   as echo would
 workers=N      wait until there are so many, with an interpreter each
+signal=NAME    to the master
+migrate=A-B    move the interpreters' pages from one node to another
+said=A_B       wait until the log has these words
 pinned=LIST    wait until workers are bound to these CPUs, one to each
 renewed        wait until interpreters that were shown are gone
 show           names, CPUs, huge pages and memory maps of the processes
 """
+import ctypes
 import os
 import pathlib
+import signal
 import socket
 import sys
 import threading
@@ -20,6 +25,8 @@ import time
 PROC = pathlib.Path("/proc")
 KINDS = ("gcorn: worker ", "gcorn: interpreter ", "gcorn: template ")
 PATIENCE = 120
+LOG = pathlib.Path("/tmp/log")
+MIGRATE_PAGES = 256
 ADDRESS = ("127.0.0.1", 8000)
 
 
@@ -165,6 +172,21 @@ class Steps:
 
     def workers(self, count):
         wait(lambda: counts() == [int(count)] * 2, f"{count} workers")
+
+    def signal(self, name):
+        for folder in PROC.glob("[0-9]*"):
+            if read(folder / "cmdline").startswith("gcorn: master"):
+                os.kill(int(folder.name), getattr(signal, "SIG" + name))
+
+    def migrate(self, value):
+        sets = [ctypes.byref(ctypes.c_ulong(1 << int(node)))
+                for node in value.split("-")]
+        for pid in interpreters():
+            ctypes.CDLL(None).syscall(MIGRATE_PAGES, int(pid), 64, *sets)
+
+    def said(self, words):
+        text = words.replace("_", " ")
+        wait(lambda: text in read(LOG), repr(text))
 
     def pinned(self, cpus):
         pinned(parse(cpus))

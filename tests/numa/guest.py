@@ -202,7 +202,7 @@ def build_image(image, files):
             str(image), "256M")
 
 
-def boot(profile, programs, payload, image=None, timeout=300):
+def boot(profile, programs, payload, image=None, timeout=900):
     """
     Boots, runs the shell text @payload, returns (its status, output). An
     image is mounted on /mnt.
