@@ -58,7 +58,7 @@ static const struct wsgi_case failures[] = {
      .log = "ValueError: at once"},
     {"raises", .answer = PAGE_500, .flags = ENDS, .log = "ZeroDivisionError"},
     {"raises", "GET /a/path?q=1 " V H "\r\n", PAGE_500, .flags = ENDS,
-     .log = "Error handling request /a/path?q=1\nTraceback"},
+     .log = "Error handling request GET /a/path?q=1\nTraceback"},
     {"raises", HEAD, PAGE_500, .flags = ENDS, .log = "ZeroDivisionError"},
     {"raises", OLD, "HTTP/1.1 500 *", .flags = ENDS, .log = "ZeroDivision"},
     {"fails_first", .answer = PAGE_500, .trace = "close", .flags = ENDS,

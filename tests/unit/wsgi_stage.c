@@ -57,6 +57,13 @@ struct desk {
     bool cancelled;
 };
 
+static void take_from(struct desk *desk, int fd, uint64_t off, uint64_t len)
+{
+    must(desk->n + len < TEXT_MAX);
+    must(pread(fd, stage.text + desk->n, len, (off_t)off) == (ssize_t)len);
+    desk->n += len;
+}
+
 static void take_file(struct desk *desk, const struct exchange_part *part)
 {
     union {
@@ -80,11 +87,37 @@ static void take_file(struct desk *desk, const struct exchange_part *part)
     must(header != NULL);
     memcpy(&fd, CMSG_DATA(header), sizeof(fd));
     must(note.slot == exchange_slot(&stage.table.arena, desk->x));
-    must(desk->n + part->file_len < TEXT_MAX);
-    must(pread(fd, stage.text + desk->n, part->file_len,
-               (off_t)part->file_off) == (ssize_t)part->file_len);
-    desk->n += part->file_len;
+    take_from(desk, fd, part->file_off, part->file_len);
     close(fd);
+}
+
+/* Where a response goes when this side is slow, as on a busy machine. */
+static void take_spooled(struct desk *desk, const struct exchange_part *part)
+{
+    const struct arena *arena = &stage.table.arena;
+    uint64_t stretch = exchange_slot(arena, desk->x) *
+                       EXCHANGE_SPOOL_FILE_BYTES;
+
+    take_from(desk, arena->spool_file_fd, stretch + part->file_off,
+              part->file_len);
+}
+
+static void take_part(struct desk *desk, const struct exchange_part *part,
+                      const char *bytes)
+{
+    switch ((enum exchange_part_kind)part->kind) {
+    case EXCHANGE_PART_FILE:
+        take_file(desk, part);
+        break;
+    case EXCHANGE_PART_SPOOL:
+        take_spooled(desk, part);
+        break;
+    case EXCHANGE_PART_BYTES:
+        must(desk->n + part->len < TEXT_MAX);
+        memcpy(stage.text + desk->n, bytes, part->len);
+        desk->n += part->len;
+        break;
+    }
 }
 
 static void take_parts(struct desk *desk)
@@ -93,14 +126,7 @@ static void take_parts(struct desk *desk)
     const char *bytes;
 
     while (exchange_part_next(&stage.table, desk->x, 0, &part, &bytes) == 1) {
-        if (part.kind == EXCHANGE_PART_FILE) {
-            take_file(desk, &part);
-        } else {
-            must(desk->n + part.len < TEXT_MAX);
-            if (part.len > 0)
-                memcpy(stage.text + desk->n, bytes, part.len);
-            desk->n += part.len;
-        }
+        take_part(desk, &part, bytes);
         exchange_parts_sent(&stage.table, desk->x, 1);
     }
 }
