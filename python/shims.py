@@ -375,6 +375,14 @@ class GeventWorker(AsyncWorker):
     pass
 
 
+class GeventPyWSGIWorker(AsyncWorker):
+    pass
+
+
+class TornadoWorker(Worker):
+    pass
+
+
 class Arbiter:
     WORKER_BOOT_ERROR = 3
     APP_LOAD_ERROR = 4
@@ -382,6 +390,27 @@ class Arbiter:
 
 def bytes_to_str(value):
     return value.decode("latin1") if isinstance(value, bytes) else value
+
+
+def to_bytestring(value, encoding="utf8"):
+    if isinstance(value, bytes):
+        return value
+    if not isinstance(value, str):
+        raise TypeError("%r is not a string" % (value,))
+    return value.encode(encoding)
+
+
+def is_ipv6(address):
+    import socket
+    try:
+        socket.inet_pton(socket.AF_INET6, address)
+    except (OSError, ValueError):
+        return False
+    return True
+
+
+def getcwd():
+    return os.environ.get("PWD") or os.getcwd()
 
 
 def http_date(timestamp=None):
@@ -432,10 +461,13 @@ MODULES = {
     "gunicorn.workers.sync": {"SyncWorker": SyncWorker},
     "gunicorn.workers.gthread": {"ThreadWorker": ThreadWorker},
     "gunicorn.workers.base_async": {"AsyncWorker": AsyncWorker},
-    "gunicorn.workers.ggevent": {"GeventWorker": GeventWorker},
+    "gunicorn.workers.ggevent": {
+        "GeventWorker": GeventWorker, "GeventPyWSGIWorker": GeventPyWSGIWorker},
+    "gunicorn.workers.gtornado": {"TornadoWorker": TornadoWorker},
     "gunicorn.arbiter": {"Arbiter": Arbiter},
     "gunicorn.util": {"bytes_to_str": bytes_to_str, "http_date": http_date,
-                      "load_class": load_class},
+                      "load_class": load_class, "getcwd": getcwd,
+                      "is_ipv6": is_ipv6, "to_bytestring": to_bytestring},
     "gunicorn.instrument": {},
     "gunicorn.instrument.statsd": {"Statsd": type("Statsd", (Logger,), {})},
     "gunicorn.http": {},

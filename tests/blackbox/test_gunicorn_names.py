@@ -72,6 +72,12 @@ from gunicorn.app.base import BaseApplication
 from gunicorn.workers.gthread import ThreadWorker
 import gunicorn.workers.base
 import gunicorn.http.wsgi
+from gunicorn.app.wsgiapp import WSGIApplication
+from gunicorn.errors import HaltServer
+from gunicorn.instrument.statsd import Statsd
+from gunicorn.workers.ggevent import GeventPyWSGIWorker, GeventWorker
+from gunicorn.workers.gtornado import TornadoWorker
+assert util.is_ipv6("::1") and util.to_bytestring("a") == b"a"
 assert gunicorn.__version__ and util.http_date()
 assert Logger.__module__ == "gunicorn.glogging"
 worker_class = ThreadWorker
