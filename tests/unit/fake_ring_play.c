@@ -73,8 +73,10 @@ bool fake_is_playable(struct fake *fake, const struct op *op)
         return fake_other(fake, op->fd)->ready;
     case RECV:
     case RECV_INTO:
+        must(sock);
         return sock->reset || sock->ended || sock->taken < sock->input.n;
     case SEND:
+        must(sock);
         return sock->reset || sock->shut || !sock->stalled;
     case READ:
     case WRITE:

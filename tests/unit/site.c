@@ -3,6 +3,7 @@
 
 #include "core/arena.h"
 
+#include <netinet/in.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
@@ -76,4 +77,14 @@ void site_free(struct board *board)
     close(board->master_doorbell_fd);
     close(board->board_fd);
     munmap(board, board->bytes);
+}
+
+int site_listener(void)
+{
+    struct sockaddr_in at = {.sin_family = AF_INET,
+                             .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    int fd = socket(AF_INET, SOCK_STREAM, 0);
+
+    must(fd >= 0 && bind(fd, (struct sockaddr *)&at, sizeof(at)) == 0);
+    return fd;
 }

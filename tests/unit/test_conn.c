@@ -12,14 +12,12 @@
 #include "fake_ring.h"
 #include "site.h"
 
-#include <netinet/in.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -448,16 +446,6 @@ static void world_turn(struct world *world)
     worker_turn(world);
 }
 
-static int real_listener(void)
-{
-    struct sockaddr_in at = {.sin_family = AF_INET,
-                             .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    int fd = socket(AF_INET, SOCK_STREAM, 0);
-
-    assert_int_equal(bind(fd, (struct sockaddr *)&at, sizeof(at)), 0);
-    return fd;
-}
-
 static void world_open(struct world *world, uint64_t seed, bool cruel)
 {
     struct fake_ring_config ring = {.seed = seed,
@@ -482,7 +470,7 @@ static void world_open(struct world *world, uint64_t seed, bool cruel)
     };
     world->board = site_new(1, SLOTS, CHUNKS);
     world->ring = fake_ring_new(&ring);
-    world->listen_fd = real_listener();
+    world->listen_fd = site_listener();
     assert_int_equal(exchange_table_init(&world->table, world->board, 0), 0);
     assert_int_equal(exchange_site_init(&world->site, world->board), 0);
     assert_int_equal(conn_set_new(&world->set, &world->config, world->ring,

@@ -10,14 +10,12 @@
 #include "fake_ring.h"
 #include "site.h"
 
-#include <netinet/in.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -122,16 +120,6 @@ static void hear_end(struct place *place, int fd)
     }
 }
 
-static int real_listener(void)
-{
-    struct sockaddr_in at = {.sin_family = AF_INET,
-                             .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    int fd = socket(AF_INET, SOCK_STREAM, 0);
-
-    assert_int_equal(bind(fd, (struct sockaddr *)&at, sizeof(at)), 0);
-    return fd;
-}
-
 static char file_byte(size_t i)
 {
     return (char)('a' + i % 23);
@@ -186,7 +174,7 @@ static struct place *place_new(uint32_t faults)
     assert_non_null(place);
     place->clock_ns = NS_PER_S;
     place->board = site_new(1, SLOTS, CHUNKS);
-    place->listen_fd = real_listener();
+    place->listen_fd = site_listener();
     make_file(place);
     open_set(place, faults);
     atomic_store(&board_interp(place->board, 0)->state, BOARD_INTERP_SERVING);
