@@ -329,6 +329,15 @@ static bool is_due(const struct asgi_await *self)
     return cycle->gone || asgi_rest_is_empty(cycle);
 }
 
+bool asgi_await_receives(const struct cycle *cycle)
+{
+    const struct asgi_await *self = cycle->waiting;
+
+    while (self && (self->sends || !self->future))
+        self = self->next;
+    return self != NULL;
+}
+
 void asgi_await_wake(struct cycle *cycle)
 {
     struct asgi_await *self;

@@ -113,6 +113,12 @@ void asgi_socket_close(struct cycle *cycle, uint32_t code)
     asgi_push(cycle);
 }
 
+bool asgi_socket_is_quiet(const struct cycle *cycle)
+{
+    return exchange_stream_left(cycle->writer.x) == 0 &&
+           asgi_rest_is_empty(cycle) && asgi_await_receives(cycle);
+}
+
 static int grow(struct cycle *cycle, size_t n, char **ret_to)
 {
     Py_ssize_t before = cycle->message ? PyBytes_GET_SIZE(cycle->message) : 0;

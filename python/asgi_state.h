@@ -89,6 +89,7 @@ struct asgi {
     uint32_t sockets;    /* of those: accepted WebSockets */
     uint32_t limit;      /* worker_connections */
     bool limits_sockets; /* because it was set */
+    uint64_t close_ns;   /* draining: when those not yet quiet are closed */
     double patience_s;   /* with those whose clients have left; < 0: any */
     struct stamp stamp;
     bool checking; /* check is going to be called */
@@ -168,6 +169,8 @@ void asgi_cycle_dirty(struct cycle *cycle);
 int asgi_await_types(struct asgi *asgi);
 PyObject *asgi_await_receive(struct cycle *cycle);
 PyObject *asgi_await_send(struct cycle *cycle, PyObject *message);
+/* The application waits for a message. */
+bool asgi_await_receives(const struct cycle *cycle);
 /* Wakes those that can go on. */
 void asgi_await_wake(struct cycle *cycle);
 
@@ -197,6 +200,8 @@ PyObject *asgi_socket_receive(struct cycle *cycle);
 /* 0; 1: not a message of a WebSocket; -1 with an exception. */
 int asgi_socket_take(struct cycle *cycle, PyObject *given, PyObject *type);
 void asgi_socket_close(struct cycle *cycle, uint32_t code);
+/* All that came was dealt with, as far as can be seen from here. */
+bool asgi_socket_is_quiet(const struct cycle *cycle);
 
 /* asgi_head.c: 0, or -1 with an exception set. */
 int asgi_head(struct cycle *cycle, long status, PyObject *headers);

@@ -13,6 +13,8 @@
 
 /* Requests taken in one turn of the loop, so that others get theirs. */
 #define TAKE_MAX 64
+/* So long WebSockets have to answer what came before a reload. */
+#define DRAIN_NS NS_PER_S
 /* When the arena has no chunk, it is asked again so soon. */
 #define STARVED_S 0.005
 
@@ -114,9 +116,13 @@ static void publish(struct asgi *asgi)
     }
 }
 
-/* WebSockets cannot be handed on: their clients connect again. */
+/*
+ * WebSockets cannot be handed on: their clients connect again. What came
+ * before is answered if that takes no longer than a moment.
+ */
 static void close_sockets(struct asgi *asgi)
 {
+    bool all = now_ns() >= asgi->close_ns;
     const struct board *board = asgi->host->board;
     size_t count = (size_t)board->worker_slots * board->arena_slots;
     size_t i;
@@ -124,7 +130,8 @@ static void close_sockets(struct asgi *asgi)
     for (i = 0; i < count; i++) {
         struct cycle *cycle = asgi->cycles[i];
 
-        if (!cycle || !asgi_socket_is_open(cycle))
+        if (!cycle || !asgi_socket_is_open(cycle) ||
+            !(all || asgi_socket_is_quiet(cycle)))
             continue;
         Py_INCREF((PyObject *)cycle);
         asgi_socket_close(cycle, WS_RESTART);
@@ -136,11 +143,19 @@ static void close_sockets(struct asgi *asgi)
 static void look_at_state(struct asgi *asgi, PyObject **draining)
 {
     owned PyObject *set = NULL;
+    owned PyObject *later = NULL;
 
+    if (asgi->draining && asgi->sockets > 0)
+        close_sockets(asgi);
     if (asgi->draining || board_interp_serves(atomic_load(&asgi->self->state)))
         return;
     asgi->draining = true;
+    asgi->close_ns = now_ns() + DRAIN_NS;
     close_sockets(asgi);
+    if (asgi->sockets > 0)
+        later = PyObject_CallFunction(asgi->call_later, "dO",
+                                      (double)DRAIN_NS / NS_PER_S + 0.01,
+                                      asgi->check);
     set = PyObject_CallMethod(*draining, "set_result", "O", Py_None);
     Py_CLEAR(*draining);
     if (asgi->active == 0 && asgi->stopped) {

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """WebSockets: an echo, and paths that end otherwise."""
 
+import asyncio
 import os
 import time
 
@@ -19,6 +20,9 @@ async def echo(scope, receive, send):
             return
         if scope["path"] == "/sleep":
             time.sleep(2)
+        if scope["path"] == "/slow":
+            trace("slow")
+            await asyncio.sleep(0.5)
         await send({"type": "websocket.send", "text": message.get("text"),
                     "bytes": message.get("bytes")})
 

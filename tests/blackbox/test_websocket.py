@@ -234,6 +234,16 @@ def test_a_killed_interpreter_closes_its_websockets(start):
         assert ws.closed() == 1011
 
 
+def test_what_came_before_a_reload_is_answered(start):
+    server = start("asgi_sockets:app", "-w", "1")
+    with Socket(server, "/slow") as ws:
+        ws.frame(TEXT, b"wait for it")
+        server.traced("slow")
+        server.signal(signal.SIGHUP)
+        assert ws.read() == (TEXT, b"wait for it")
+        assert ws.closed() == 1012
+
+
 def test_a_reload_says_1012(start):
     server = start("asgi_sockets:app", "-w", "1")
     with Socket(server, "/reloaded") as ws:
