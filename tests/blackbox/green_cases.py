@@ -318,6 +318,22 @@ def test_reload(start, kind, go):
         assert kept.request("/").status == 200
 
 
+def test_another_class_by_reload(start, kind, tmp_path):
+    """Threads can read bodies that workers hand over before they are there."""
+    conf = tmp_path / "class.conf.py"
+    conf.write_text("worker_class = %r\nworkers = 1\n" % kind)
+    server = start("probe:app", "-c", conf)
+    old = server.get("/process").json
+    assert not old["main"]
+    conf.write_text("worker_class = 'sync'\nworkers = 1\n")
+    server.signal(signal.SIGHUP)
+    wait_for_another(server, old["pid"])
+    assert server.get("/process").json["main"]
+    data = os.urandom(3 << 20)
+    answer = server.get("/sha256", "POST", body=data).json
+    assert answer["sha256"] == hashlib.sha256(data).hexdigest()
+
+
 def test_max_requests(start, kind):
     server = start("green_app:app", "-w", "1", "-k", kind,
                    "--max-requests", "20")
