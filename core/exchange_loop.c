@@ -103,6 +103,9 @@ bool exchange_loop_take(struct exchange_loop *loop,
 
     if (!exchange_take(&loop->thread, writer))
         return false;
+    /* The one before may have run at once, and long. */
+    atomic_store_explicit(&loop->thread.self->beat_ns, writer->x->started_ns,
+                          memory_order_relaxed);
     worker = writer->arena->worker;
     slot = exchange_slot(writer->arena, writer->x);
     *word_of(loop, worker, slot) |= 1ULL << slot % 64;
