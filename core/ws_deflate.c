@@ -128,12 +128,21 @@ char *ws_inflate_raw(struct ws_inflater *inflater)
     return inflater->raw;
 }
 
+bool ws_inflate_is_whole(const struct ws_inflater *inflater)
+{
+    /* "between two blocks", and no bits of a byte left over: see zlib.h */
+    return (inflater->stream.data_type & 0x9f) == 0x80;
+}
+
 int64_t ws_inflate(struct ws_inflater *inflater, struct bytes *in, char *to,
                    size_t room)
 {
     z_stream *z = &inflater->stream;
     int rc = Z_OK;
 
+    /* Asked without input it would forget that it is between two blocks. */
+    if (in->n == 0 && ws_inflate_is_whole(inflater))
+        return 0;
     z->next_in = (Bytef *)(uintptr_t)in->p;
     z->avail_in = (uInt)in->n;
     z->next_out = (Bytef *)to;
@@ -157,12 +166,6 @@ int64_t ws_inflate(struct ws_inflater *inflater, struct bytes *in, char *to,
         return -WS_INTERNAL_ERROR;
     }
     return -WS_INVALID_DATA;
-}
-
-bool ws_inflate_is_whole(const struct ws_inflater *inflater)
-{
-    /* "between two blocks", and no bits of a byte left over: see zlib.h */
-    return (inflater->stream.data_type & 0x9f) == 0x80;
 }
 
 uint32_t ws_inflate_end(struct ws_zlib *zlib, struct ws_inflater *inflater,

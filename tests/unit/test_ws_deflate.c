@@ -254,6 +254,28 @@ static void test_taken_away(void **state)
     ws_zlib_done(&zlib);
 }
 
+/* What comes out fills the room to its last byte, so it is called again. */
+static void test_whole_at_the_end_of_the_room(void **state)
+{
+    static const char hello[] = "\xf2\x48\xcd\xc9\xc9\x07\x00\x00\x00\xff\xff";
+    static struct ws_zlib zlib;
+    struct bytes in = {hello, sizeof(hello) - 1};
+    struct ws_inflater *inflater;
+    char to[8];
+
+    (void)state;
+    assert_int_equal(ws_zlib_init(&zlib, 1), 0);
+    inflater = ws_inflate_begin(&zlib, NULL, 0);
+    assert_non_null(inflater);
+    assert_int_equal(ws_inflate(inflater, &in, to, 5), 5);
+    assert_memory_equal(to, "Hello", 5);
+    assert_int_equal(ws_inflate(inflater, &in, to, 5), 0);
+    assert_int_equal(ws_inflate(inflater, &in, to, 5), 0);
+    assert_true(ws_inflate_is_whole(inflater));
+    ws_inflate_end(&zlib, inflater, NULL, 0);
+    ws_zlib_done(&zlib);
+}
+
 static void test_not_deflated(void **state)
 {
     static const struct bytes wrong[] = {
@@ -286,6 +308,7 @@ int main(void)
         cmocka_unit_test(test_offers),
         cmocka_unit_test(test_there_and_back),
         cmocka_unit_test(test_taken_away),
+        cmocka_unit_test(test_whole_at_the_end_of_the_room),
         cmocka_unit_test(test_not_deflated),
     };
 
