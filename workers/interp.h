@@ -49,7 +49,8 @@ void interp_on_stop(struct master *master, pid_t pid, bool stopped);
 /* A template died or was given up: what it had not yet forked is not coming. */
 void interp_forget_orders(struct master *master, uint32_t generation);
 
-/* Tells all to finish and leave by the deadline (monotonic ns). */
+/* Tells one, or all, to finish and leave by the deadline (monotonic ns). */
+void interp_drain(struct master *master, uint32_t slot, uint64_t kill_ns);
 void interp_drain_all(struct master *master, uint64_t kill_ns);
 
 /* The signal to all, or to those of one generation that are still starting. */
