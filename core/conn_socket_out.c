@@ -79,6 +79,7 @@ static bool take_close(struct conn_set *set, struct conn *c, struct bytes *in)
     struct conn_socket *socket = &conn_job(set, c->x)->socket;
     struct ws_out *out = &socket->out;
     size_t n = min_u64(out->left, in->n);
+    struct bytes reason;
 
     if (n > sizeof(socket->reason) - socket->reason_len)
         return false;
@@ -92,8 +93,12 @@ static bool take_close(struct conn_set *set, struct conn *c, struct bytes *in)
     ws_out_noted(out);
     if (out->note.code != WS_NO_STATUS && !ws_code_is_valid(out->note.code))
         return false;
-    conn_socket_close(set, c, out->note.code,
-                      (struct bytes){socket->reason, socket->reason_len});
+    reason = (struct bytes){socket->reason, socket->reason_len};
+    /* Who failed does not wait for the client's word. */
+    if (out->note.code == WS_INTERNAL_ERROR)
+        conn_socket_shut(set, c, out->note.code, reason);
+    else
+        conn_socket_close(set, c, out->note.code, reason);
     return true;
 }
 
