@@ -131,10 +131,15 @@ static int fit_loop(struct host *host)
         must(page);
         Py_SETREF(host->application, page);
     }
-    if (!loader_says(&host->loader, "is_wsgi", host->application))
+    if (loader_says(&host->loader, "is_wsgi", host->application))
+        log_error("The application takes two arguments, so it is a WSGI one: "
+                  "use -k sync or -k gthread for it, not asgi");
+    else if (loader_says(&host->loader, "is_asgi2", host->application))
+        log_error("The application takes one argument, so it is of ASGI 2: "
+                  "make it one of ASGI 3 with guarantee_single_callable() of "
+                  "asgiref.compatibility");
+    else
         return 0;
-    log_error("The application takes two arguments, so it is a WSGI one: "
-              "use -k sync or -k gthread for it, not asgi");
     return LOADER_LOAD_ERROR;
 }
 

@@ -42,7 +42,7 @@ int loader_load(const struct loader *loader, const char *uri,
 int loader_explain(const struct loader *loader, const char *uri,
                    PyObject **ret_application);
 
-/* "is_asgi" or "is_wsgi", as far as that can be told. */
+/* "is_asgi", "is_asgi2" or "is_wsgi", as far as that can be told. */
 bool loader_says(const struct loader *loader, const char *question,
                  PyObject *application);
 

@@ -257,6 +257,11 @@ def is_wsgi(application):
     return not is_asgi(application) and parameters(application) == 2
 
 
+def is_asgi2(application):
+    """It takes the scope alone, and returns who takes receive and send."""
+    return not is_asgi(application) and parameters(application) == 1
+
+
 def load(uri):
     """(0, application, None), or (exit code, what failed, details)."""
     try:

@@ -252,3 +252,14 @@ async def app(scope, receive, send):
         await lifespan(scope, receive, send)
     else:
         await PATHS.get(scope["path"], root)(scope, receive, send)
+
+
+def of_two(environ, start_response):
+    raise AssertionError("a WSGI application in an event loop")
+
+
+class OfOne:
+    """As ASGI 2 had it."""
+
+    def __init__(self, scope):
+        raise AssertionError("ASGI 2 is not known here")

@@ -237,6 +237,17 @@ def test_a_failed_start_up_ends_the_boot(start, tmp_path):
     assert server.log().count("Booting worker") <= 4
 
 
+@pytest.mark.parametrize("name,why", [
+    ("of_two", "use -k sync or -k gthread"),
+    ("OfOne", "guarantee_single_callable()")])
+def test_another_kind_of_application_ends_the_boot(tmp_path, name, why):
+    server = Server("asgi_app:" + name, "-k", "asgi", "-w", "1",
+                    directory=tmp_path)
+    server.spawn()
+    assert server.wait() == 4
+    assert why in server.log()
+
+
 def test_lifespan_auto_takes_applications_without(start):
     server = start("asgi_app:app", "-k", "asgi", "-w", "1",
                    env={"LIFESPAN": "none"})
