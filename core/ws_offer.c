@@ -28,7 +28,8 @@ static struct bytes take_until(struct bytes *text, const char *ends)
 {
     struct bytes word = {text->p, 0};
 
-    while (text->n > 0 && !strchr(ends, *text->p)) {
+    /* strchr() finds the NUL, too. */
+    while (text->n > 0 && (*text->p == '\0' || !strchr(ends, *text->p))) {
         word.n++;
         text->p++;
         text->n--;
