@@ -143,11 +143,12 @@ static int fit_loop(struct host *host)
     return LOADER_LOAD_ERROR;
 }
 
-static int serve_green(struct host *host, uint32_t slot)
+/* The same for those that serve WSGI. */
+static int fit_wsgi(const struct host *host)
 {
     if (host->explains ||
         !loader_says(&host->loader, "is_asgi", host->application))
-        return wait_green_run(host, slot, announce_serving);
+        return 0;
     log_error("The application is a coroutine function, so it is an ASGI one: "
               "use -k asgi for it, not %s",
               host_text(host, "worker_class"));
@@ -178,8 +179,8 @@ static int serve(struct host *host, const struct template_message *order)
         code = load_or_explain(host, order->code != 0);
     if (code == 0)
         loop = wants_loop(host);
-    if (loop)
-        code = fit_loop(host);
+    if (code == 0)
+        code = loop ? fit_loop(host) : fit_wsgi(host);
     if (code == 0)
         code = hooks_loaded(host, loop);
     if (code)
@@ -192,7 +193,7 @@ static int serve(struct host *host, const struct template_message *order)
     if (code)
         return code;
     if (wait_green_is_named(host))
-        return serve_green(host, slot);
+        return wait_green_run(host, slot, announce_serving);
     wsgi = make_wsgi(host);
     if (!wsgi)
         return LOADER_BOOT_ERROR;

@@ -237,11 +237,12 @@ def test_a_failed_start_up_ends_the_boot(start, tmp_path):
     assert server.log().count("Booting worker") <= 4
 
 
-@pytest.mark.parametrize("name,why", [
-    ("of_two", "use -k sync or -k gthread"),
-    ("OfOne", "guarantee_single_callable()")])
-def test_another_kind_of_application_ends_the_boot(tmp_path, name, why):
-    server = Server("asgi_app:" + name, "-k", "asgi", "-w", "1",
+@pytest.mark.parametrize("name,kind,why", [
+    ("of_two", "asgi", "use -k sync or -k gthread"),
+    ("OfOne", "asgi", "guarantee_single_callable()"),
+    ("app", "sync", "use -k asgi for it, not sync")])
+def test_another_kind_of_application_ends_the_boot(tmp_path, name, kind, why):
+    server = Server("asgi_app:" + name, "-k", kind, "-w", "1",
                     directory=tmp_path)
     server.spawn()
     assert server.wait() == 4
