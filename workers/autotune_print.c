@@ -166,15 +166,25 @@ static json_t *measured_json(const struct probe_result *m)
     return json;
 }
 
+/* As in the JSON of gcorn-topo. */
+static void limit(json_t *to, const char *key, uint64_t value)
+{
+    json_object_set_new(
+        to, key, value == 0 ? json_null() : json_integer((int64_t)value));
+}
+
 static json_t *limits_json(const struct cgroup_limits *limits)
 {
     json_t *json = json_object();
 
-    number(json, "cpu_quota_milli", limits->quota.value);
+    json_object_set_new(json, "cpu_quota",
+                        limits->quota.value == 0
+                            ? json_null()
+                            : json_real((double)limits->quota.value / 1000));
     string(json, "cpu_quota_cgroup", limits->quota.path);
-    number(json, "memory_max_bytes", limits->memory_max.value);
+    limit(json, "memory_max_bytes", limits->memory_max.value);
     string(json, "memory_max_cgroup", limits->memory_max.path);
-    number(json, "memory_high_bytes", limits->memory_high.value);
+    limit(json, "memory_high_bytes", limits->memory_high.value);
     return json;
 }
 
