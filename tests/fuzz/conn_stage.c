@@ -318,7 +318,9 @@ static void set_open(struct stage *stage)
     must(exchange_site_init(&stage->site, stage->board) == 0);
     must(conn_set_new(&stage->set, &stage->config, stage->ring, &stage->table,
                       stage->log) == 0);
-    /* The set began with the real time. */
+    /* The set began with the real time, and remembers the turn before. */
+    conn_set_clock(stage->set, stage->clock_ns);
+    conn_set_clock(stage->set, stage->clock_ns);
     wheel_init(&stage->set->wheel, stage->clock_ns / NS_PER_MS);
     must(conn_listen(stage->set, LISTEN_FD, 0) == 0);
 }
