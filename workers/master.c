@@ -292,7 +292,6 @@ static int go_away(struct master *master, struct config_error *error)
 }
 
 /* What can fail, in the order in which the operator should hear of it. */
-/* NOLINTNEXTLINE(readability-function-size): one list of steps. */
 static void ask_for_one(struct master *master)
 {
     struct config *config = master->config;
@@ -307,13 +306,12 @@ static void ask_for_one(struct master *master)
     config->workers = 1;
 }
 
-static int prepare(struct master *master, struct config_error *error)
+/* Settings, whom to be, where, and logs: from here on errors are logged. */
+static int prepare_settings(struct master *master, struct config_error *error)
 {
     struct config *config = master->config;
     int err;
 
-    if (signals_open(master) < 0 || events_open(master) < 0)
-        return config_fail(error, 1, "Can't start: %s", strerror(errno));
     /* Before chdir: a relative --python is meant from here. */
     err = pyhost_find(&master->host, config->python, error);
     if (err == 0)
@@ -336,17 +334,15 @@ static int prepare(struct master *master, struct config_error *error)
         err = static_maps_check_all(config, error);
     if (err == 0)
         err = logs_open(&master->logs, config, &master->owner, error);
-    if (err < 0)
-        return err;
-    if (!master->checks_only)
-        log_info("Starting gcorn %s", GCORN_VERSION);
-    upgrade_init(master);
-    master->placement.predecessor = master->launch->predecessor;
-    if (!master->checks_only && master->upgrade.pidfile[0] != '\0')
-        err = pidfile_make(master->upgrade.pidfile, error);
-    if (err == 0)
-        err = placement_make(&master->placement, config, &master->task->need,
-                             !master->checks_only, error);
+    return err;
+}
+
+/* The plan, and what all processes share. */
+static int prepare_memory(struct master *master, struct config_error *error)
+{
+    int err = placement_make(&master->placement, master->config,
+                             &master->task->need, !master->checks_only, error);
+
     if (err == 0)
         err = shared_make(master, error);
     if (err < 0)
@@ -366,6 +362,28 @@ static int prepare(struct master *master, struct config_error *error)
         err = upgrade_watch(master);
     if (err < 0)
         return config_fail(error, 1, "Can't start: %s", strerror(-err));
+    return 0;
+}
+
+static int prepare(struct master *master, struct config_error *error)
+{
+    int err;
+
+    if (signals_open(master) < 0 || events_open(master) < 0)
+        return config_fail(error, 1, "Can't start: %s", strerror(errno));
+    err = prepare_settings(master, error);
+    if (err < 0)
+        return err;
+    if (!master->checks_only)
+        log_info("Starting gcorn %s", GCORN_VERSION);
+    upgrade_init(master);
+    master->placement.predecessor = master->launch->predecessor;
+    if (!master->checks_only && master->upgrade.pidfile[0] != '\0')
+        err = pidfile_make(master->upgrade.pidfile, error);
+    if (err == 0)
+        err = prepare_memory(master, error);
+    if (err < 0)
+        return err;
     if (!master->checks_only)
         err = hooks_start(master, error);
     if (err == 0 && !master->checks_only)
