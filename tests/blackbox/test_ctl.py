@@ -134,8 +134,8 @@ def test_answers_while_every_interpreter_is_busy(ctl, go):
     wait_until(lambda: sum(
         c["state"] == "waiting" for c in
         it.ask("show", "connections")["connections"]) == 4)
-    assert [w["running"] for w in
-            it.ask("show", "workers")["workers"]] == [1, 1]
+    wait_until(lambda: [w["running"] for w in
+                        it.ask("show", "workers")["workers"]] == [1, 1])
     hung = it.server.workers()[0].pid
     os.kill(hung, signal.SIGSTOP)
     try:
