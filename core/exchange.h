@@ -82,7 +82,7 @@ enum exchange_body_state {
 #define EXCHANGE_SECURE 0x04    /* wsgi.url_scheme is https */
 #define EXCHANGE_PEER_DONE 0x08 /* the peer has closed its side */
 #define EXCHANGE_IDLE 0x10      /* nothing is sent or received for long */
-#define EXCHANGE_LATE 0x10      /* it has a last chance: --timeout-soft */
+#define EXCHANGE_LATE 0x20      /* it has a last chance: --timeout-soft */
 
 /* out_flags, W: interpreter */
 #define EXCHANGE_OUT_CLOSE 0x01  /* the connection must end after it */
