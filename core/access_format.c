@@ -42,7 +42,8 @@ static void field_of(struct access_format *format, struct access_atom *atom)
 
 /* A variable of environ: what the application has put there is not known
  * here, and it is a field that nobody sends. */
-static enum atom variable_of(struct bytes name)
+static void compile_variable(struct access_format *format,
+                             struct access_atom *atom)
 {
     static const struct {
         const char *name;
@@ -55,9 +56,12 @@ static enum atom variable_of(struct bytes name)
     };
 
     for (size_t i = 0; i < ARRAY_SIZE(table); i++)
-        if (bytes_equal_nocase(bytes_of(table[i].name), name))
-            return table[i].atom;
-    return ATOM_REQUEST_FIELD;
+        if (bytes_equal_nocase(bytes_of(table[i].name), atom->text)) {
+            atom->kind = table[i].atom;
+            return;
+        }
+    atom->kind = ATOM_REQUEST_FIELD;
+    field_of(format, atom);
 }
 
 static void compile_name(struct access_format *format, struct access_atom *atom,
@@ -75,11 +79,9 @@ static void compile_name(struct access_format *format, struct access_atom *atom,
     if (name.p[n - 1] == 'i')
         atom->kind = ATOM_REQUEST_FIELD;
     else if (name.p[n - 1] == 'e')
-        atom->kind = variable_of(atom->text);
+        compile_variable(format, atom);
     else if (name.p[n - 1] == 'o')
         atom->kind = ATOM_RESPONSE_FIELD;
-    if (name.p[n - 1] == 'e' && atom->kind == ATOM_REQUEST_FIELD)
-        field_of(format, atom);
     format->wants_response |= atom->kind == ATOM_RESPONSE_FIELD;
 }
 

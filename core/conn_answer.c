@@ -21,15 +21,10 @@ static const char *date_now(struct conn_set *set)
     return set->date;
 }
 
-static uint64_t between(uint64_t from, uint64_t to)
-{
-    return from != 0 && to > from ? to - from : 0;
-}
-
 static void add_work(const struct exchange *x, struct access_entry *entry)
 {
-    entry->queue_ns = between(x->ready_ns, x->started_ns);
-    entry->app_ns = between(x->started_ns, x->finished_ns);
+    entry->queue_ns = conn_between(x->ready_ns, x->started_ns);
+    entry->app_ns = conn_between(x->started_ns, x->finished_ns);
     entry->cpu_ns = x->cpu_ns;
     entry->bytes_in += x->body_bytes;
 }
@@ -119,7 +114,7 @@ void conn_log_cut(struct conn_set *set, struct conn *c)
 {
     const struct conn_job *job = conn_job(set, c->x);
     int status = job->begun ? (int)c->x->status : STATUS_LEFT;
-    uint64_t body = between(job->body_from, job->sent_bytes);
+    uint64_t body = conn_between(job->body_from, job->sent_bytes);
 
     if (unlikely(job->is_socket))
         return; /* has its line when it is let go */
@@ -166,11 +161,6 @@ static bool keeps(const struct conn_set *set, const struct conn *c,
            set->config->keepalive_ms != 0;
 }
 
-static bool has_body(const struct http_request *request)
-{
-    return request->content_length > 0 || request->flags & HTTP_CHUNKED;
-}
-
 /* Nothing is wrong with the peer, and all it said has been read. */
 static bool may_go_on(struct conn_set *set, const struct conn *c, int status,
                       const struct question *q)
@@ -180,7 +170,7 @@ static bool may_go_on(struct conn_set *set, const struct conn *c, int status,
         return false;
     if (c->x)
         return conn_job(set, c->x)->handed;
-    return !has_body(q->request);
+    return !http_has_body(q->request);
 }
 
 /* What the peer still sends is of no use when its answer is the last. */
@@ -191,16 +181,6 @@ static void settle_close(struct conn_set *set, struct conn *c)
     conn_block_put(set, &c->stash);
     c->flags |= CONN_DISCARD | CONN_UNREAD;
     c->flags &= (uint16_t) ~(CONN_PAUSED | CONN_EXPECT);
-}
-
-static void send_page(struct conn_set *set, struct conn *c, size_t len)
-{
-    c->state = CONN_SENDING;
-    c->iov = (struct iovec){c->page.at, len};
-    c->sending = (uint32_t)len;
-    c->inflight |= CONN_IN(CONN_OP_SEND);
-    conn_deadline(set, c, set->config->send_timeout_ms);
-    ring_send(set->ring, c->fd, &c->iov, 1, conn_token(c, CONN_OP_SEND));
 }
 
 /* Writes the page; returns its length. *ret_body is the body's. */
@@ -245,7 +225,7 @@ static void answer(struct conn_set *set, struct conn *c, int status,
     if (c->x)
         conn_let_go(set, c, status == 504 ? EXCHANGE_OVERDUE : 0);
     settle_close(set, c);
-    send_page(set, c, len);
+    conn_send_page(set, c, len);
 }
 
 void conn_answer(struct conn_set *set, struct conn *c, int status,
@@ -272,7 +252,7 @@ size_t conn_reply_make(struct conn_set *set, struct conn *c, const char *head,
         conn_close(set, c);
         return 0;
     }
-    if (has_body(&set->request) || !keeps(set, c, &set->request))
+    if (http_has_body(&set->request) || !keeps(set, c, &set->request))
         c->flags |= CONN_CLOSE;
     what.keep_alive = !(c->flags & CONN_CLOSE);
     len = http_reply_head(c->page.at, &what);
@@ -295,7 +275,7 @@ void conn_reply(struct conn_set *set, struct conn *c, const char *head,
     size_t len = conn_reply_make(set, c, head, reply);
 
     if (len > 0)
-        send_page(set, c, len);
+        conn_send_page(set, c, len);
 }
 
 void conn_reply_page(struct conn_set *set, struct conn *c, const char *head,
@@ -402,19 +382,11 @@ static struct board_interp *taker_of(const struct conn_set *set,
 
 static void say_timeout(struct conn_set *set, struct conn *c, const char *then)
 {
-    struct question q = question_of(set, c);
-    struct bytes method = {"", 0};
-    struct bytes target = {"", 0};
+    char name[1100];
 
-    if (q.head) {
-        method = exchange_span(c->x, q.head, q.request->method.off,
-                               q.request->method.len);
-        target = exchange_span(c->x, q.head, q.request->target.off,
-                               q.request->target.len);
-    }
-    log_critical("WORKER TIMEOUT (pid:%d) %.*s %.*s%s", interp_pid(set, c->x),
-                 (int)method.n, method.p, (int)min_u64(target.n, 1024),
-                 target.p, then);
+    exchange_name(&set->table->arena, c->x, name, sizeof(name));
+    log_critical("WORKER TIMEOUT (pid:%d) %s%s", interp_pid(set, c->x), name,
+                 then);
 }
 
 static void mark(struct conn_set *set, _Atomic uint64_t *since_ns)

@@ -110,9 +110,14 @@ static void send_runs(struct conn_set *set, struct conn *c, uint32_t count)
     ring_send(set->ring, c->fd, job->iov, count, conn_token(c, CONN_OP_SEND));
 }
 
-static uint64_t between(uint64_t from, uint64_t to)
+void conn_send_page(struct conn_set *set, struct conn *c, size_t len)
 {
-    return from != 0 && to > from ? to - from : 0;
+    c->state = CONN_SENDING;
+    c->iov = (struct iovec){c->page.at, len};
+    c->sending = (uint32_t)len;
+    c->inflight |= CONN_IN(CONN_OP_SEND);
+    conn_deadline(set, c, set->config->send_timeout_ms);
+    ring_send(set->ring, c->fd, &c->iov, 1, conn_token(c, CONN_OP_SEND));
 }
 
 void conn_account(struct conn_set *set, struct conn *c, uint64_t bytes)
@@ -122,9 +127,9 @@ void conn_account(struct conn_set *set, struct conn *c, uint64_t bytes)
 
     conn_count_status(set, (int)x->status);
     stats_observe(&stats->latency,
-                  between(conn_job(set, x)->head_ns, set->now_ns));
-    stats_observe(&stats->queue, between(x->ready_ns, x->started_ns));
-    stats_observe(&stats->service, between(x->started_ns, x->finished_ns));
+                  conn_between(conn_job(set, x)->head_ns, set->now_ns));
+    stats_observe(&stats->queue, conn_between(x->ready_ns, x->started_ns));
+    stats_observe(&stats->service, conn_between(x->started_ns, x->finished_ns));
     if (unlikely(x->cpu_ns != 0))
         stats_observe(&stats->cpu, x->cpu_ns);
     if (set->log)

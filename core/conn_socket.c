@@ -32,11 +32,6 @@ static struct find find(const struct conn_set *set, const char *head,
     return found;
 }
 
-static bool has_body(const struct http_request *request)
-{
-    return request->content_length > 0 || request->flags & HTTP_CHUNKED;
-}
-
 bool conn_socket_refuses(struct conn_set *set, struct conn *c, const char *head)
 {
     const struct http_request *request = &set->request;
@@ -57,7 +52,7 @@ bool conn_socket_refuses(struct conn_set *set, struct conn *c, const char *head)
         return true;
     }
     if (version.count == 1 && key.count == 1 && ws_key_is_valid(key.value) &&
-        request->method_id == HTTP_METHOD_GET && !has_body(request))
+        request->method_id == HTTP_METHOD_GET && !http_has_body(request))
         return false;
     conn_reply_page(set, c, head, 400, BYTES(""));
     return true;
@@ -68,23 +63,15 @@ static void agree(struct conn_set *set, struct conn *c)
 {
     struct conn_socket *socket = &conn_job(set, c->x)->socket;
     struct ws_agreed *agreed = &socket->out.agreed;
-    const struct arena *arena = &set->table->arena;
-    const char *head = exchange_head(arena, c->x);
-    const struct http_field *fields = exchange_fields(arena, c->x);
-    uint32_t i;
+    struct bytes offers;
+    uint32_t at = 0;
 
-    if (!set->config->socket_deflate || !head || !fields)
+    if (!set->config->socket_deflate)
         return;
-    for (i = 0; i < c->x->request.field_count && !agreed->deflate; i++) {
-        struct http_field field = fields[i];
-
-        if (bytes_equal_nocase(
-                exchange_span(c->x, head, field.name_off, field.name_len),
-                BYTES("sec-websocket-extensions")))
-            ws_offer_choose(
-                exchange_span(c->x, head, field.value_off, field.value_len),
-                agreed);
-    }
+    while (!agreed->deflate &&
+           exchange_field_next(&set->table->arena, c->x,
+                               BYTES("sec-websocket-extensions"), &at, &offers))
+        ws_offer_choose(offers, agreed);
     if (!agreed->deflate || agreed->client_forgets)
         return;
     socket->window = ws_window_get(&set->zlib);
@@ -173,11 +160,8 @@ static uint32_t left_of(const struct conn_set *set, uint64_t since, uint32_t ms)
 
 uint32_t conn_socket_wait(struct conn_set *set, const struct conn *c)
 {
-    const struct conn_job *job = conn_job(set, c->x);
-    const struct conn_socket *socket = &job->socket;
+    const struct conn_socket *socket = &conn_job(set, c->x)->socket;
 
-    if (likely(!job->is_socket))
-        return set->config->request_timeout_ms;
     if (socket->close_queued)
         return CLOSE_MS;
     if (socket->pinged_ms)

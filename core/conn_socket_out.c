@@ -17,28 +17,12 @@
 #define SMALL_BYTES 6144
 #define LARGE_BYTES (128U << 10)
 
-static struct bytes field_of(const struct conn_set *set,
-                             const struct exchange *x, struct bytes name)
-{
-    const char *head = exchange_head(&set->table->arena, x);
-    const struct http_field *fields = exchange_fields(&set->table->arena, x);
-    uint32_t i;
-
-    for (i = 0; head && fields && i < x->request.field_count; i++) {
-        struct http_field field = fields[i];
-
-        if (bytes_equal_nocase(
-                exchange_span(x, head, field.name_off, field.name_len), name))
-            return exchange_span(x, head, field.value_off, field.value_len);
-    }
-    return (struct bytes){"", 0};
-}
-
 /* The application's lines follow. */
 static size_t accept_lines(struct conn_set *set, struct conn *c, char *to)
 {
     const struct ws_agreed *agreed = &conn_job(set, c->x)->socket.out.agreed;
-    struct bytes key = field_of(set, c->x, BYTES("sec-websocket-key"));
+    struct bytes key = exchange_field(&set->table->arena, c->x,
+                                      BYTES("sec-websocket-key"));
     char accept[WS_ACCEPT_LEN];
     char answer[WS_ANSWER_MAX];
     size_t len = agreed->deflate ? ws_offer_answer(agreed, answer) : 0;
@@ -267,21 +251,15 @@ static int has_work(struct conn_set *set, struct conn *c, size_t *ret_size)
     return rc;
 }
 
-static void send_page(struct conn_set *set, struct conn *c)
+static void keep_head(struct conn_set *set, const struct conn *c)
 {
     struct conn_job *job = conn_job(set, c->x);
 
-    if (unlikely(set->log && job->kept == 0 &&
-                 access_log_wants_response(set->log))) {
-        job->kept = (uint16_t)min_u64(c->page.len, CONN_KEPT_HEAD);
-        memcpy(conn_kept_head(set, c->x), c->page.at, job->kept);
-    }
-    c->state = CONN_SENDING;
-    c->iov = (struct iovec){c->page.at, c->page.len};
-    c->sending = c->page.len;
-    c->inflight |= CONN_IN(CONN_OP_SEND);
-    conn_deadline(set, c, set->config->send_timeout_ms);
-    ring_send(set->ring, c->fd, &c->iov, 1, conn_token(c, CONN_OP_SEND));
+    if (likely(!set->log || job->kept > 0 ||
+               !access_log_wants_response(set->log)))
+        return;
+    job->kept = (uint16_t)min_u64(c->page.len, CONN_KEPT_HEAD);
+    memcpy(conn_kept_head(set, c->x), c->page.at, job->kept);
 }
 
 /* Nothing to send now. */
@@ -317,7 +295,8 @@ void conn_socket_respond(struct conn_set *set, struct conn *c)
         log_error("A WebSocket cannot go on: %s", strerror(-rc));
         conn_close(set, c);
     } else if (c->page.len > 0 && c->state != CONN_CLOSING) {
-        send_page(set, c);
+        keep_head(set, c);
+        conn_send_page(set, c, c->page.len);
     } else if (c->state != CONN_CLOSING) {
         conn_block_put(set, &c->page);
         rest(set, c);

@@ -250,6 +250,12 @@ static inline uint64_t conn_token(const struct conn *c, enum conn_op op)
     return c->token | (uint64_t)op << 56;
 }
 
+/* Of two moments in an exchange's life; 0 when one is not known. */
+static inline uint64_t conn_between(uint64_t from, uint64_t to)
+{
+    return from != 0 && to > from ? to - from : 0;
+}
+
 /* What is configured, or what there is room for. */
 static inline uint64_t conn_body_limit(const struct conn_set *set)
 {

@@ -109,6 +109,8 @@ void conn_stream_untaken(struct conn_set *set);
 /* conn_output.c: sends what the interpreter published, and after the last of
  * it ends the exchange. */
 void conn_respond(struct conn_set *set, struct conn *c);
+/* So many bytes of its page, which is an answer of our own or frames. */
+void conn_send_page(struct conn_set *set, struct conn *c, size_t len);
 /* The exchange in statistics and access log. */
 void conn_account(struct conn_set *set, struct conn *c, uint64_t bytes);
 void conn_on_sent(struct conn_set *set, struct conn *c, int result);

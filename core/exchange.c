@@ -98,6 +98,35 @@ static int64_t read_spool(int fd, uint64_t off, char *to, size_t len)
     return (int64_t)len;
 }
 
+bool exchange_field_next(const struct arena *arena, const struct exchange *x,
+                         struct bytes name, uint32_t *at,
+                         struct bytes *ret_value)
+{
+    const char *head = exchange_head(arena, x);
+    const struct http_field *fields = exchange_fields(arena, x);
+
+    while (head && fields && *at < x->request.field_count) {
+        struct http_field field = fields[(*at)++];
+
+        if (!bytes_equal_nocase(
+                exchange_span(x, head, field.name_off, field.name_len), name))
+            continue;
+        *ret_value = exchange_span(x, head, field.value_off, field.value_len);
+        return true;
+    }
+    return false;
+}
+
+struct bytes exchange_field(const struct arena *arena, const struct exchange *x,
+                            struct bytes name)
+{
+    struct bytes value = BYTES("");
+    uint32_t at = 0;
+
+    exchange_field_next(arena, x, name, &at, &value);
+    return value;
+}
+
 void exchange_name(const struct arena *arena, const struct exchange *x,
                    char *text, size_t size)
 {

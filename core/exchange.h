@@ -214,6 +214,18 @@ static inline struct bytes exchange_span(const struct exchange *x,
     return (struct bytes){head + off, len};
 }
 
+/*
+ * The value of the next field line with this name (ASCII case ignored), from
+ * *at on, which is 0 at first and then where to go on. False: there is no more.
+ */
+bool exchange_field_next(const struct arena *arena, const struct exchange *x,
+                         struct bytes name, uint32_t *at,
+                         struct bytes *ret_value);
+
+/* Of the first; empty when there is none. */
+struct bytes exchange_field(const struct arena *arena, const struct exchange *x,
+                            struct bytes name);
+
 /* "GET /path", to name a request in the log; cut where text ends. */
 void exchange_name(const struct arena *arena, const struct exchange *x,
                    char *text, size_t size);

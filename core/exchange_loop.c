@@ -120,6 +120,17 @@ void exchange_loop_leave(struct exchange_loop *loop, uint32_t worker,
     loop->count[worker]--;
 }
 
+void exchange_loop_lose(struct exchange_loop *loop,
+                        const struct exchange_writer *writer)
+{
+    struct exchange_writer lost = *writer;
+    uint32_t slot = exchange_slot(writer->arena, writer->x);
+
+    lost.x->out_flags |= EXCHANGE_OUT_BROKEN | EXCHANGE_OUT_CLOSE;
+    exchange_finish(&lost);
+    exchange_loop_leave(loop, lost.arena->worker, slot);
+}
+
 /* Words to be looked at: none where it runs nothing. */
 static uint32_t words_of(const struct exchange_loop *loop, uint32_t worker)
 {

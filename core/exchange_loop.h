@@ -40,6 +40,10 @@ void exchange_loop_rise(struct exchange_loop *loop);
  */
 void exchange_loop_beat(struct exchange_loop *loop);
 
+/* One that was taken and cannot be run, for want of memory: it is cut off. */
+void exchange_loop_lose(struct exchange_loop *loop,
+                        const struct exchange_writer *writer);
+
 /* As exchange_take(); the exchange is the loop's until it is left. */
 bool exchange_loop_take(struct exchange_loop *loop,
                         struct exchange_writer *writer);

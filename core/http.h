@@ -79,6 +79,11 @@ struct http_request {
     uint16_t flags;             /* HTTP_KEEP_ALIVE ... */
 };
 
+static inline bool http_has_body(const struct http_request *request)
+{
+    return request->content_length > 0 || request->flags & HTTP_CHUNKED;
+}
+
 #define HTTP_PERMIT_OBS_FOLD 0x01
 #define HTTP_STRIP_NAME_SPACES 0x02
 #define HTTP_PERMIT_ANY_METHOD 0x04

@@ -148,12 +148,12 @@ static void log_exception(struct cycle *cycle)
     if (PyErr_ExceptionMatches(PyExc_SystemExit) ||
         PyErr_ExceptionMatches(PyExc_KeyboardInterrupt))
         signals_drain(asgi->self);
-    title_of(cycle, title);
     if (cycle->gone && (PyErr_ExceptionMatches(PyExc_OSError) ||
                         PyErr_ExceptionMatches(asgi->cancelled))) {
         PyErr_Clear();
         return;
     }
+    title_of(cycle, title);
     if (PyErr_ExceptionMatches(asgi->cancelled)) {
         PyErr_Clear();
         log_warning("%s: it was cancelled%s", title,
@@ -387,13 +387,8 @@ int asgi_cycle_start(struct asgi *asgi, const struct exchange_writer *writer)
     owned PyObject *task = NULL;
 
     if (!cycle) {
-        struct exchange_writer lost = *writer;
-        uint32_t slot = exchange_slot(writer->arena, writer->x);
-
         PyErr_Clear();
-        lost.x->out_flags |= EXCHANGE_OUT_BROKEN | EXCHANGE_OUT_CLOSE;
-        exchange_finish(&lost);
-        exchange_loop_leave(&asgi->loop, lost.arena->worker, slot);
+        exchange_loop_lose(&asgi->loop, writer);
         return -1;
     }
     task = make_task(asgi, mine);

@@ -11,37 +11,20 @@
  * stream; what is sent are notes, too, of which it makes frames.
  */
 
-static struct bytes field_of(const struct exchange_writer *writer,
-                             struct bytes name)
-{
-    const char *head = exchange_head(writer->arena, writer->x);
-    const struct http_field *fields = exchange_fields(writer->arena, writer->x);
-    uint32_t i;
-
-    for (i = 0; head && fields && i < writer->x->request.field_count; i++) {
-        struct http_field field = fields[i];
-
-        if (bytes_equal_nocase(
-                exchange_span(writer->x, head, field.name_off, field.name_len),
-                name))
-            return exchange_span(writer->x, head, field.value_off,
-                                 field.value_len);
-    }
-    return (struct bytes){"", 0};
-}
-
 bool asgi_socket_asked(const struct exchange_writer *writer)
 {
-    const struct http_request *request = &writer->x->request;
+    const struct arena *arena = writer->arena;
+    const struct exchange *x = writer->x;
 
-    return request->flags & HTTP_UPGRADE_ASKED &&
-           request->method_id == HTTP_METHOD_GET &&
-           writer->x->body_kind == EXCHANGE_BODY_NONE &&
-           bytes_equal_nocase(field_of(writer, BYTES("upgrade")),
+    return x->request.flags & HTTP_UPGRADE_ASKED &&
+           x->request.method_id == HTTP_METHOD_GET &&
+           x->body_kind == EXCHANGE_BODY_NONE &&
+           bytes_equal_nocase(exchange_field(arena, x, BYTES("upgrade")),
                               BYTES("websocket")) &&
-           bytes_equal(field_of(writer, BYTES("sec-websocket-version")),
+           bytes_equal(exchange_field(arena, x, BYTES("sec-websocket-version")),
                        BYTES("13")) &&
-           ws_key_is_valid(field_of(writer, BYTES("sec-websocket-key")));
+           ws_key_is_valid(
+               exchange_field(arena, x, BYTES("sec-websocket-key")));
 }
 
 static PyObject *event(struct cycle *cycle, enum asgi_word type,

@@ -245,18 +245,6 @@ int green_request_type(struct green *green)
     return green->request_type ? 0 : -1;
 }
 
-/* The exchange is the loop's, and nobody can run it. */
-static void lose(struct green *green, const struct exchange_writer *writer)
-{
-    struct exchange_writer lost = *writer;
-    uint32_t slot = exchange_slot(writer->arena, writer->x);
-
-    lost.x->out_flags |= EXCHANGE_OUT_BROKEN | EXCHANGE_OUT_CLOSE;
-    exchange_finish(&lost);
-    exchange_loop_leave(&green->loop, lost.arena->worker, slot);
-    PyErr_Clear();
-}
-
 static struct green_request *request_new(struct green *green,
                                          const struct exchange_writer *writer)
 {
@@ -281,21 +269,11 @@ static struct green_request *request_new(struct green *green,
 static bool asks_for_socket(const struct exchange_writer *writer)
 {
     const struct exchange *x = writer->x;
-    const char *head = exchange_head(writer->arena, x);
-    const struct http_field *fields = exchange_fields(writer->arena, x);
-    uint32_t i;
 
-    if (!(x->request.flags & HTTP_UPGRADE_ASKED) || !head || !fields)
-        return false;
-    for (i = 0; i < x->request.field_count; i++)
-        if (bytes_equal_nocase(
-                exchange_span(x, head, fields[i].name_off, fields[i].name_len),
-                BYTES("upgrade")))
-            return bytes_equal_nocase(exchange_span(x, head,
-                                                    fields[i].value_off,
-                                                    fields[i].value_len),
-                                      BYTES("websocket"));
-    return false;
+    return x->request.flags & HTTP_UPGRADE_ASKED &&
+           bytes_equal_nocase(
+               exchange_field(writer->arena, x, BYTES("upgrade")),
+               BYTES("websocket"));
 }
 
 /* An application that looks for a socket will not find one. */
@@ -319,7 +297,8 @@ void green_request_start(struct green *green,
     owned PyObject *mine = (PyObject *)request;
 
     if (!request) {
-        lose(green, writer);
+        exchange_loop_lose(&green->loop, writer);
+        PyErr_Clear();
         return;
     }
     warn_of_socket(green, writer);
