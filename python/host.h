@@ -58,6 +58,15 @@ static inline const char *host_text(const struct host *host, const char *name)
     return text ? text : "";
 }
 
+/* The last second of the graceful timeout is for what comes after the requests:
+ * an application's shutdown, and those that have to be killed. */
+static inline double host_grace_s(const struct host *host)
+{
+    double seconds = (double)host_number(host, "graceful_timeout", 30);
+
+    return seconds > 5 ? seconds - 1 : seconds * 0.8;
+}
+
 static inline bool host_flag(const struct host *host, const char *name)
 {
     const char *text = host_text(host, name);

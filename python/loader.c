@@ -65,6 +65,23 @@ PyObject *loader_run_source(const char *source, const char *name)
     return result ? give(&names) : NULL;
 }
 
+PyObject *loader_engine(PyMethodDef *methods, size_t count, PyObject *self)
+{
+    owned PyObject *types = PyImport_ImportModule("types");
+    owned PyObject *engine =
+        types ? PyObject_CallMethod(types, "SimpleNamespace", NULL) : NULL;
+    size_t i;
+
+    for (i = 0; engine && i < count; i++) {
+        owned PyObject *method = PyCFunction_New(&methods[i], self);
+
+        if (!method ||
+            PyObject_SetAttrString(engine, methods[i].ml_name, method) < 0)
+            return NULL;
+    }
+    return give(&engine);
+}
+
 int loader_init(struct loader *loader)
 {
     loader->names = loader_run_source(loader_source, FILE_NAME);

@@ -24,6 +24,10 @@ int loader_init(struct loader *loader);
  * reference to that, or NULL with an exception. */
 PyObject *loader_run_source(const char *source, const char *name);
 
+/* An object with these methods in C, for such a source: a new reference. The
+ * methods stay where they are, and are bound to self. */
+PyObject *loader_engine(PyMethodDef *methods, size_t count, PyObject *self);
+
 /*
  * When the settings are known: sys.path (chdir, and before it the comma list
  * pythonpath), stacks shown in the log. 0 or -EINVAL.
@@ -34,7 +38,8 @@ int loader_prepare(const struct loader *loader, const char *chdir,
 /* NAME=VALUE for a PasteDeploy file; false with an exception. */
 bool loader_paste_global(const struct loader *loader, const char *text);
 
-/* "module:expression", or "config:FILE#NAME". 0 and a new reference, or the exit code (3, 4). */
+/* "module:expression", or "config:FILE#NAME". 0 and a new reference, or the
+ * exit code (3, 4). */
 int loader_load(const struct loader *loader, const char *uri,
                 PyObject **ret_application);
 

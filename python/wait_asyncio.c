@@ -368,42 +368,6 @@ static int engine_init(struct engine *engine, struct host *host,
     return asgi_await_types(asgi);
 }
 
-/* An object with the engine's methods, for asgi.py. */
-static PyObject *engine_object(struct engine *engine)
-{
-    owned PyObject *types = PyImport_ImportModule("types");
-    owned PyObject *object =
-        types ? PyObject_CallMethod(types, "SimpleNamespace", NULL) : NULL;
-    owned PyObject *self = PyCapsule_New(engine, NULL, NULL);
-    size_t i;
-
-    if (!object || !self)
-        return NULL;
-    for (i = 0; i < ARRAY_SIZE(engine_methods); i++) {
-        owned PyObject *method = PyCFunction_New(&engine_methods[i], self);
-
-        if (!method || PyObject_SetAttrString(object, engine_methods[i].ml_name,
-                                              method) < 0)
-            return NULL;
-    }
-    return give(&object);
-}
-
-/* asgi.py, run in a namespace of its own. */
-static PyObject *run_source(void)
-{
-    owned PyObject *code = Py_CompileString(asgi_source, "<gcorn>",
-                                            Py_file_input);
-    owned PyObject *names = PyDict_New();
-    owned PyObject *result = NULL;
-
-    if (!code || !names ||
-        PyDict_SetItemString(names, "__builtins__", PyEval_GetBuiltins()) < 0)
-        return NULL;
-    result = PyEval_EvalCode(code, names, names);
-    return result ? give(&names) : NULL;
-}
-
 static PyObject *make_loop(const struct host *host, PyObject *names)
 {
     owned PyObject *made =
@@ -419,25 +383,21 @@ static PyObject *make_loop(const struct host *host, PyObject *names)
     return Py_NewRef(PyTuple_GetItem(made, 0));
 }
 
-/* The last second of the graceful timeout is left to the shutdown. */
-static double grace_of(const struct host *host)
-{
-    double seconds = (double)host_number(host, "graceful_timeout", 30);
-
-    return seconds > 5 ? seconds - 1 : seconds * 0.8;
-}
-
 static int run(struct engine *engine, const struct host *host)
 {
-    owned PyObject *names = run_source();
-    owned PyObject *object = names ? engine_object(engine) : NULL;
+    owned PyObject *names = loader_run_source(asgi_source, "<gcorn>");
+    owned PyObject *self = PyCapsule_New(engine, NULL, NULL);
+    owned PyObject *object =
+        names && self
+            ? loader_engine(engine_methods, ARRAY_SIZE(engine_methods), self)
+            : NULL;
     owned PyObject *loop = object ? make_loop(host, names) : NULL;
     owned PyObject *code =
         loop ? PyObject_CallFunction(
                    PyDict_GetItemString(names, "run"), "OOOsds", loop,
                    host->application, object,
                    host->explains ? "off" : host_text(host, "asgi_lifespan"),
-                   grace_of(host),
+                   host_grace_s(host),
                    host->explains ? "" : host_text(host, "warmup_url"))
              : NULL;
 

@@ -203,29 +203,16 @@ static PyMethodDef engine_methods[] = {
     {"end", end, METH_NOARGS, NULL},
 };
 
-static int set(PyObject *object, const char *name, PyObject *value)
+/* For green.py. */
+static PyObject *engine_object(const struct green *green, PyObject *self)
 {
-    owned PyObject *given = value;
+    owned PyObject *engine = loader_engine(engine_methods,
+                                           ARRAY_SIZE(engine_methods), self);
+    owned PyObject *fd = PyLong_FromLong(exchange_loop_fd(&green->loop));
 
-    return given ? PyObject_SetAttrString(object, name, given) : -1;
-}
-
-/* An object with the engine's methods, for green.py. */
-static PyObject *engine_object(struct green *green, PyObject *self)
-{
-    owned PyObject *types = PyImport_ImportModule("types");
-    owned PyObject *object =
-        types ? PyObject_CallMethod(types, "SimpleNamespace", NULL) : NULL;
-    size_t i;
-
-    if (!object ||
-        set(object, "fd", PyLong_FromLong(exchange_loop_fd(&green->loop))) < 0)
+    if (!engine || !fd || PyObject_SetAttrString(engine, "fd", fd) < 0)
         return NULL;
-    for (i = 0; i < ARRAY_SIZE(engine_methods); i++)
-        if (set(object, engine_methods[i].ml_name,
-                PyCFunction_New(&engine_methods[i], self)) < 0)
-            return NULL;
-    return give(&object);
+    return give(&engine);
 }
 
 static int find_calls(struct green *green)
@@ -306,14 +293,6 @@ static PyObject *source_function(const char *name)
     return found ? Py_NewRef(found) : NULL;
 }
 
-/* The last second of the graceful timeout is for those that are killed. */
-static double grace_of(const struct host *host)
-{
-    double seconds = (double)host_number(host, "graceful_timeout", 30);
-
-    return seconds > 5 ? seconds - 1 : seconds * 0.8;
-}
-
 static int serve(struct green *green, PyObject *self)
 {
     owned PyObject *function = source_function("serve");
@@ -322,7 +301,7 @@ static int serve(struct green *green, PyObject *self)
 
     if (function && engine)
         result = PyObject_CallFunction(function, "OOd", green->host->green,
-                                       engine, grace_of(green->host));
+                                       engine, host_grace_s(green->host));
     return result ? 0 : -1;
 }
 
