@@ -89,6 +89,8 @@ static const bool own[CONFIG_SETTINGS] = {
     [CONFIG_AT_static_map] = true,
     [CONFIG_AT_timeout_soft] = true,
     [CONFIG_AT_warmup_url] = true,
+    [CONFIG_AT_ws_max_queue] = true,
+    [CONFIG_AT_ws_per_message_deflate] = true,
     [CONFIG_AT_ws_ping_interval] = true,
     [CONFIG_AT_ws_ping_timeout] = true,
 };

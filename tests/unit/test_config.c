@@ -295,6 +295,11 @@ static void usage_errors_exit_2(void **state)
          "ambiguous option: --limit-request-f could match "
          "--limit-request-fields, --limit-request-field_size",
          "--limit-request-f", "1");
+    /* All of them are our own. */
+    FAIL(2,
+         "ambiguous option: --ws-p could match --ws-per-message-deflate, "
+         "--ws-ping-interval, --ws-ping-timeout",
+         "--ws-p", "5");
     FAIL(2,
          "argument --protocol: invalid choice: 'fastcgi' (choose from http, "
          "uwsgi)",
