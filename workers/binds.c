@@ -8,20 +8,22 @@
 #include <strings.h>
 #include <unistd.h>
 
+static void speak(const struct config *config, struct address *address)
+{
+    if (strcasecmp(config->protocol, "uwsgi") == 0)
+        address->uwsgi = true;
+}
+
 /* Sockets from systemd are instead of all that --bind says. */
-static int activated_address(uint32_t index, struct address *ret_address)
+static int activated_address(const struct config *config, uint32_t index,
+                             struct address *ret_address)
 {
     *ret_address = (struct address){
         .kind = ADDRESS_FD,
         .fd = LAUNCH_ACTIVATED_FD + (int)index,
     };
+    speak(config, ret_address);
     return 0;
-}
-
-static void speak(const struct config *config, struct address *address)
-{
-    if (strcasecmp(config->protocol, "uwsgi") == 0)
-        address->uwsgi = true;
 }
 
 static int bind_parse(const struct config *config, size_t index,
@@ -73,12 +75,11 @@ int binds_open(struct master *master, struct config_error *error)
         struct listener *listener = &master->listeners[i];
         struct address address;
         int err = launch->activated > 0
-                      ? activated_address(i, &address)
+                      ? activated_address(master->config, i, &address)
                       : bind_parse(master->config, i, &address, error);
 
         if (err < 0)
             return err;
-        speak(master->config, &address);
         master->listener_count++;
         err = listener_open(listener, &address, &options, error);
         if (err < 0)

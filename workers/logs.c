@@ -91,14 +91,18 @@ void logs_format(struct logs *logs, const struct config *config)
     logs->access_wants_cpu = format_look(config) > 0;
 }
 
+static int format_failed(const struct config *config,
+                         struct config_error *error)
+{
+    return config_fail(error, 1,
+                       "Invalid access_log_format: '%s' (atoms are like "
+                       "%%(h)s; %%%% is a percent sign)",
+                       config->access_log_format);
+}
+
 int logs_check(const struct config *config, struct config_error *error)
 {
-    return format_look(config) >= 0
-               ? 0
-               : config_fail(error, 1,
-                             "Invalid access_log_format: '%s' (atoms are "
-                             "like %%(h)s; %%%% is a percent sign)",
-                             config->access_log_format);
+    return format_look(config) >= 0 ? 0 : format_failed(config, error);
 }
 
 int logs_open(struct logs *logs, const struct config *config,
@@ -123,8 +127,9 @@ int logs_open(struct logs *logs, const struct config *config,
     log_level_parse(config->loglevel, &level);
     log_open(logs->error_fd, level);
     log_json(strcmp(config->log_format, "json") == 0);
-    err = logs_check(config, error);
-    logs_format(logs, config);
+    err = format_look(config);
+    logs->access_wants_cpu = err > 0;
+    err = err < 0 ? format_failed(config, error) : 0;
     if (err == 0)
         err = log_to(logs->access_path, owner, error, &logs->access_fd);
     if (err < 0)

@@ -291,7 +291,6 @@ static int go_away(struct master *master, struct config_error *error)
     return 0;
 }
 
-/* What can fail, in the order in which the operator should hear of it. */
 static void ask_for_one(struct master *master)
 {
     struct config *config = master->config;
@@ -365,6 +364,7 @@ static int prepare_memory(struct master *master, struct config_error *error)
     return 0;
 }
 
+/* What can fail, in the order in which the operator should hear of it. */
 static int prepare(struct master *master, struct config_error *error)
 {
     int err;
