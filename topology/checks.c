@@ -21,6 +21,15 @@ struct check *checks_add(struct checks *checks, const char *group,
     return check;
 }
 
+struct check *checks_add_kernel(struct checks *checks, const char *id,
+                                const char *title, const char *source)
+{
+    struct check *check = checks_add(checks, "kernel", id, title);
+
+    check->source = source;
+    return check;
+}
+
 void check_need(struct check *check, const char *format, ...)
 {
     va_list args;

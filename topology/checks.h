@@ -41,6 +41,9 @@ struct checks_summary {
 /* Returns a new line with status unknown. */
 struct check *checks_add(struct checks *checks, const char *group,
                          const char *id, const char *title);
+/* The same, of the group "kernel", and what said so. */
+struct check *checks_add_kernel(struct checks *checks, const char *id,
+                                const char *title, const char *source);
 printf_like(2, 3) void check_need(struct check *check, const char *format, ...);
 printf_like(2, 3) void check_found(struct check *check, const char *format,
                                    ...);

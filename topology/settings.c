@@ -68,15 +68,6 @@ static bool is_good(enum rule rule, int64_t value, int64_t bound)
     return false;
 }
 
-static struct check *add(struct checks *checks, const char *id,
-                         const char *title, const char *source)
-{
-    struct check *check = checks_add(checks, "kernel", id, title);
-
-    check->source = source;
-    return check;
-}
-
 /* Settings of other network namespaces than ours are not seen. */
 static void check_number(const char *root, const struct number_setting *s,
                          struct checks *checks)
@@ -88,7 +79,7 @@ static void check_number(const char *root, const struct number_setting *s,
 
     if (!sysfile_number(root, s->path, &value))
         return;
-    c = add(checks, s->id, s->title, s->path);
+    c = checks_add_kernel(checks, s->id, s->title, s->path);
     check_need(c, "%s %" PRId64, signs[s->rule], s->bound);
     check_found(c, "%" PRId64, value);
     check_that(c, is_good(s->rule, value, s->bound), CHECK_WARN);
@@ -106,43 +97,41 @@ static void chosen(const char *text, char *word, size_t size)
         snprintf(word, size, "%.*s", (int)strcspn(open + 1, "]"), open + 1);
 }
 
-/*
- * With "always" a fork of a large interpreter copies 2 MiB for each byte that
- * it changes.
- */
-static void check_huge_pages(const char *root, struct checks *checks)
+#define HUGE_PAGES "/sys/kernel/mm/transparent_hugepage/"
+
+struct choice {
+    const char *path;
+    const char *id;
+    const char *title;
+    const char *need;
+    const char *remedy;
+};
+
+static const struct choice huge_pages[] = {
+    /* A fork of a large interpreter copies 2 MiB for each byte it changes. */
+    {HUGE_PAGES "enabled", "vm.huge_pages", "transparent huge pages", "madvise",
+     "madvise"},
+    /* To defragment when a page is needed is a pause at the worst time. */
+    {HUGE_PAGES "defrag", "vm.huge_page_defrag", "huge page defragmentation",
+     "madvise or defer", "defer+madvise"},
+};
+
+/* Anything but "always". */
+static void check_choice(const char *root, const struct choice *choice,
+                         struct checks *checks)
 {
-    static const char path[] = "/sys/kernel/mm/transparent_hugepage/enabled";
     char text[128], word[32];
     struct check *c;
 
-    if (!sysfile_text(root, path, text, sizeof(text)))
+    if (!sysfile_text(root, choice->path, text, sizeof(text)))
         return;
-    c = add(checks, "vm.huge_pages", "transparent huge pages", path);
+    c = checks_add_kernel(checks, choice->id, choice->title, choice->path);
     chosen(text, word, sizeof(word));
-    check_need(c, "madvise");
+    check_need(c, "%s", choice->need);
     check_found(c, "%s", word);
     check_that(c, strcmp(word, "always") != 0, CHECK_WARN);
     if (c->status != CHECK_PASS)
-        check_remedy(c, "echo madvise > %s", path);
-}
-
-/* To defragment when a page is needed is a pause at the worst time. */
-static void check_defrag(const char *root, struct checks *checks)
-{
-    static const char path[] = "/sys/kernel/mm/transparent_hugepage/defrag";
-    char text[128], word[32];
-    struct check *c;
-
-    if (!sysfile_text(root, path, text, sizeof(text)))
-        return;
-    c = add(checks, "vm.huge_page_defrag", "huge page defragmentation", path);
-    chosen(text, word, sizeof(word));
-    check_need(c, "madvise or defer");
-    check_found(c, "%s", word);
-    check_that(c, strcmp(word, "always") != 0, CHECK_WARN);
-    if (c->status != CHECK_PASS)
-        check_remedy(c, "echo defer+madvise > %s", path);
+        check_remedy(c, "echo %s > %s", choice->remedy, choice->path);
 }
 
 /* Connections to upstream servers take one each, for a minute. */
@@ -156,7 +145,7 @@ static void check_ports(const char *root, struct checks *checks)
     if (!sysfile_text(root, path, text, sizeof(text)) ||
         sscanf(text, "%u %u", &first, &last) != 2 || last < first)
         return;
-    c = add(checks, "net.ports", "ports to connect from", path);
+    c = checks_add_kernel(checks, "net.ports", "ports to connect from", path);
     check_need(c, ">= 28000");
     check_found(c, "%u (%u-%u)", last - first + 1, first, last);
     check_that(c, last - first + 1 >= 28000, CHECK_WARN);
@@ -176,7 +165,8 @@ static void check_balancing(const char *root, const struct plan *plan,
 
     if (!sysfile_number(root, path, &value))
         return;
-    c = add(checks, "kernel.numa_balancing", "automatic NUMA balancing", path);
+    c = checks_add_kernel(checks, "kernel.numa_balancing",
+                          "automatic NUMA balancing", path);
     check_need(c, "%d", want);
     check_found(c, "%" PRId64, value);
     check_that(c, (value != 0) == want, CHECK_WARN);
@@ -193,7 +183,7 @@ static void check_io_uring(const char *root, struct checks *checks)
     /* Older kernels have no switch: it is on. */
     if (!sysfile_number(root, path, &value))
         return;
-    c = add(checks, "kernel.io_uring", "io_uring", path);
+    c = checks_add_kernel(checks, "kernel.io_uring", "io_uring", path);
     check_need(c, "0");
     check_found(c, "%" PRId64, value);
     check_that(c, value == 0, CHECK_WARN);
@@ -211,7 +201,7 @@ static void check_clock(const char *root, struct checks *checks)
 
     if (!sysfile_text(root, path, text, sizeof(text)))
         return;
-    c = add(checks, "kernel.clocksource", "clock source", path);
+    c = checks_add_kernel(checks, "kernel.clocksource", "clock source", path);
     check_need(c, "tsc or kvm-clock");
     check_found(c, "%s", text);
     check_that(c,
@@ -238,7 +228,7 @@ static void check_irqbalance(const char *root, const struct plan *plan,
 
     if (!sysfile_each(root, "/run", look_for_irqbalance, &found))
         return;
-    c = add(checks, "irq.balance", "irqbalance", "/run");
+    c = checks_add_kernel(checks, "irq.balance", "irqbalance", "/run");
     check_need(c, plan->n_reserved ? "off: cores are reserved" : "any");
     check_found(c, found ? "running" : "not running");
     check_that(c, !found || plan->n_reserved == 0, CHECK_WARN);
@@ -254,7 +244,7 @@ static void check_files(const char *root, struct checks *checks)
 
     if (root[0] || getrlimit(RLIMIT_NOFILE, &limit) < 0)
         return;
-    c = add(checks, "limit.nofile", "open files", "getrlimit");
+    c = checks_add_kernel(checks, "limit.nofile", "open files", "getrlimit");
     check_need(c, ">= 65536");
     check_found(c, "%llu, at most %llu", (unsigned long long)limit.rlim_cur,
                 (unsigned long long)limit.rlim_max);
@@ -270,8 +260,8 @@ void settings_check(const char *root, const struct machine *machine,
     for (size_t i = 0; i < ARRAY_SIZE(numbers); i++)
         check_number(root, &numbers[i], checks);
     check_ports(root, checks);
-    check_huge_pages(root, checks);
-    check_defrag(root, checks);
+    for (size_t i = 0; i < ARRAY_SIZE(huge_pages); i++)
+        check_choice(root, &huge_pages[i], checks);
     if (machine->n_nodes > 1)
         check_balancing(root, plan, checks);
     check_io_uring(root, checks);

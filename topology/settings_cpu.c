@@ -14,15 +14,6 @@
 #define CPU0 "/sys/devices/system/cpu/cpu0/"
 #define WAKE_US_MAX 100
 
-static struct check *add(struct checks *checks, const char *id,
-                         const char *title, const char *source)
-{
-    struct check *check = checks_add(checks, "kernel", id, title);
-
-    check->source = source;
-    return check;
-}
-
 /* A driver that chooses by itself is told how in the second file. */
 static void check_governor(const char *root, struct checks *checks)
 {
@@ -34,7 +25,8 @@ static void check_governor(const char *root, struct checks *checks)
         return;
     sysfile_text(root, CPU0 "cpufreq/energy_performance_preference", wish,
                  sizeof(wish));
-    c = add(checks, "cpu.governor", "CPU frequency governor", path);
+    c = checks_add_kernel(checks, "cpu.governor", "CPU frequency governor",
+                          path);
     check_need(c, "performance");
     check_found(c, "%s%s%s", governor, wish[0] ? ", prefers " : "", wish);
     check_that(c,
@@ -62,7 +54,7 @@ static void check_boost(const char *root, struct checks *checks)
             return;
         value = !value;
     }
-    c = add(checks, "cpu.boost", "boost clock", path);
+    c = checks_add_kernel(checks, "cpu.boost", "boost clock", path);
     check_need(c, "on");
     check_found(c, value ? "on" : "off");
     check_that(c, value != 0, CHECK_WARN);
@@ -102,7 +94,7 @@ static void check_sleep(const char *root, struct checks *checks)
     if (!sysfile_each(root, CPU0 "cpuidle", look_at_state, &deepest) ||
         deepest.us < 0)
         return;
-    c = add(checks, "cpu.idle", "deepest sleep", CPU0 "cpuidle");
+    c = checks_add_kernel(checks, "cpu.idle", "deepest sleep", CPU0 "cpuidle");
     check_need(c, "<= %d us", WAKE_US_MAX);
     check_found(c, "%" PRId64 " us (%s)", deepest.us, deepest.name);
     check_that(c, deepest.us <= WAKE_US_MAX, CHECK_WARN);
@@ -119,7 +111,7 @@ static void tell(const char *root, const char *id, const char *title,
 
     if (!sysfile_text(root, path, text, sizeof(text)) || !text[0])
         return;
-    c = add(checks, id, title, path);
+    c = checks_add_kernel(checks, id, title, path);
     check_need(c, "any");
     check_found(c, "%s", text);
     c->status = CHECK_PASS;
@@ -160,8 +152,8 @@ void settings_irq_check(const struct machine *machine, const struct plan *plan,
 
         if (strays == 0)
             continue;
-        c = add(checks, "irq.affinity", "interrupts of a card",
-                "/proc/irq/*/smp_affinity_list");
+        c = checks_add_kernel(checks, "irq.affinity", "interrupts of a card",
+                              "/proc/irq/*/smp_affinity_list");
         check_need(c, "on reserved cores");
         check_found(c, "%s: %u of %u may go elsewhere", nic->name, strays,
                     nic->n_irqs);
