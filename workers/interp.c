@@ -247,7 +247,8 @@ static bool home_may_start(struct master *master, uint32_t home)
 {
     uint64_t retry_ns = master->slots[home].interp_retry_ns;
 
-    if (!generation_wanted(master)->ready)
+    /* Whoever stops at once has no use for another. */
+    if (master->quick || !generation_wanted(master)->ready)
         return false;
     if (master->now < retry_ns) {
         master_wake_at(master, retry_ns);
