@@ -2,12 +2,11 @@
 #include "arena.h"
 
 #include "exchange.h"
+#include "futex.h"
 
-#include <linux/futex.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #define ARENA_MAGIC 0x616e657261636e67ULL /* "gncarena" */
@@ -170,8 +169,7 @@ int32_t arena_run_get(struct arena *arena, uint32_t slot, uint32_t count)
 static void wake_chunk_waiters(struct arena_header *header)
 {
     atomic_fetch_add(&header->chunks_freed, 1);
-    syscall(SYS_futex, &header->chunks_freed, FUTEX_WAKE, INT32_MAX, NULL, NULL,
-            0);
+    futex_wake_all(&header->chunks_freed);
 }
 
 /*
@@ -229,15 +227,12 @@ void arena_chunk_put_all(struct arena *arena, uint32_t slot)
 void arena_chunk_wait(struct arena *arena, uint32_t timeout_ms)
 {
     struct arena_header *header = arena->header;
-    struct timespec limit = {timeout_ms / 1000,
-                             (long)(timeout_ms % 1000) * 1000000L};
     uint32_t seen = atomic_load(&header->chunks_freed);
 
     /* A chunk freed between the failed search and here is only noticed after
      * the limit; the caller keeps it short. */
     atomic_fetch_add(&header->chunk_waiters, 1);
-    syscall(SYS_futex, &header->chunks_freed, FUTEX_WAIT, seen, &limit, NULL,
-            0);
+    futex_wait(&header->chunks_freed, seen, timeout_ms * NS_PER_MS);
     atomic_fetch_sub(&header->chunk_waiters, 1);
 }
 

@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 #include "board.h"
 
-#include <linux/futex.h>
+#include "board_interp.h"
+#include "board_worker.h"
+#include "doorbell.h"
+
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #define BOARD_MAGIC 0x6472616f626e6367ULL /* "gcnboard" */
@@ -142,143 +144,7 @@ int board_map(struct board **ret_board, int fd)
     return 0;
 }
 
-/*
- * An eventfd cannot be full in practice and a signal does not interrupt a
- * write that does not block, so the result says nothing we could act on.
- */
-static void ring_doorbell(int fd)
-{
-    uint64_t one = 1;
-    ssize_t n = write(fd, &one, sizeof(one));
-
-    (void)n;
-}
-
-static void futex_wake_one(_Atomic uint32_t *word)
-{
-    syscall(SYS_futex, word, FUTEX_WAKE, 1, NULL, NULL, 0);
-}
-
-static void futex_wait(_Atomic uint32_t *word, uint32_t value, uint64_t ns)
-{
-    struct timespec limit = {(time_t)(ns / NS_PER_S), (long)(ns % NS_PER_S)};
-
-    syscall(SYS_futex, word, FUTEX_WAIT, value, &limit, NULL, 0);
-}
-
-/* True for the one process that gets the thread out of bed. */
-static bool wake_thread(struct board_interp *interp, uint32_t bed)
-{
-    uint64_t bit = 1ULL << bed % 64;
-
-    /* First: who is awake, and was rung long ago, is late. */
-    if (atomic_load_explicit(&interp->by_doorbell, memory_order_relaxed))
-        atomic_store_explicit(&interp->rung_ns, now_ns(), memory_order_relaxed);
-    if (!(atomic_fetch_and(&interp->asleep[bed / 64], ~bit) & bit))
-        return false;
-    if (atomic_load_explicit(&interp->by_doorbell, memory_order_relaxed)) {
-        ring_doorbell(interp->doorbell_fd);
-        return true;
-    }
-    atomic_store(&interp->bell[bed], 1);
-    futex_wake_one(&interp->bell[bed]);
-    return true;
-}
-
-bool board_wake_interp(struct board_interp *interp)
-{
-    uint32_t w;
-
-    for (w = 0; w < ARRAY_SIZE(interp->asleep); w++) {
-        uint64_t bits = atomic_load(&interp->asleep[w]);
-
-        for (; bits; bits &= bits - 1)
-            if (wake_thread(interp, w * 64 + (uint32_t)__builtin_ctzll(bits)))
-                return true;
-    }
-    return false;
-}
-
-uint32_t board_sleepers(const struct board_interp *interp)
-{
-    uint32_t count = 0;
-    uint32_t w;
-
-    for (w = 0; w < ARRAY_SIZE(interp->asleep); w++)
-        count +=
-            (uint32_t)__builtin_popcountll(atomic_load(&interp->asleep[w]));
-    return count;
-}
-
-/* It lies down before it looks whether it was called: one of both notices. */
-void board_call(struct board_interp *interp)
-{
-    atomic_store(&interp->called, 1);
-    board_wake_interp(interp);
-}
-
-uint64_t board_loop_late_ns(const struct board_interp *interp, uint64_t now)
-{
-    uint64_t since =
-        max_u64(atomic_load_explicit(&interp->beat_ns, memory_order_relaxed),
-                atomic_load_explicit(&interp->rung_ns, memory_order_relaxed));
-
-    if (now <= since || board_sleepers(interp) > 0)
-        return 0;
-    return now - since;
-}
-
-uint64_t board_loop_lag_ns(const struct board_interp *interp, uint64_t now)
-{
-    return max_u64(board_loop_late_ns(interp, now),
-                   atomic_load_explicit(&interp->lag_ns, memory_order_relaxed));
-}
-
-uint32_t board_bed(struct board_interp *interp)
-{
-    return atomic_fetch_add(&interp->beds, 1) % BOARD_THREADS_MAX;
-}
-
-void board_lie_down(struct board_interp *interp, uint32_t bed)
-{
-    atomic_store(&interp->bell[bed], 0);
-    atomic_fetch_or(&interp->asleep[bed / 64], 1ULL << bed % 64);
-}
-
-void board_sleep(struct board_interp *interp, uint32_t bed)
-{
-    futex_wait(&interp->bell[bed], 0, NS_PER_S);
-}
-
-void board_get_up(struct board_interp *interp, uint32_t bed)
-{
-    atomic_fetch_and(&interp->asleep[bed / 64], ~(1ULL << bed % 64));
-}
-
-void board_wake_worker(struct board_worker *worker)
-{
-    /* Read first: an awake worker's line stays shared, nobody writes it. */
-    if (atomic_load(&worker->sleeping) == BOARD_AWAKE)
-        return;
-    switch ((enum board_sleep)atomic_exchange(&worker->sleeping, BOARD_AWAKE)) {
-    case BOARD_AWAKE:
-        break;
-    case BOARD_ASLEEP:
-        ring_doorbell(worker->doorbell_fd);
-        break;
-    case BOARD_DOZING:
-        futex_wake_one(&worker->sleeping);
-        break;
-    }
-}
-
-void board_doze(struct board_worker *worker, uint64_t ns)
-{
-    futex_wait(&worker->sleeping, BOARD_DOZING, ns);
-    atomic_store(&worker->sleeping, BOARD_AWAKE);
-}
-
 void board_wake_master(const struct board *board)
 {
-    ring_doorbell(board->master_doorbell_fd);
+    doorbell_ring(board->master_doorbell_fd);
 }

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "conn.h"
 
+#include "board.h"
+#include "board_worker.h"
 #include "conn_steps.h"
 
 #include <linux/sockios.h>

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+#include "board.h"
 #include "conn_steps.h"
 
 #include <arpa/inet.h>

@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: MIT */
+#include "board.h"
+#include "board_interp.h"
 #include "conn_steps.h"
 
 #include <string.h>

@@ -22,6 +22,7 @@
 #ifndef GCORN_CORE_CONN_STATE_H
 #define GCORN_CORE_CONN_STATE_H
 
+#include "board.h"
 #include "conn.h"
 #include "conn_block.h"
 #include "conn_socket.h"

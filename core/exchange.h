@@ -28,7 +28,6 @@
 #define GCORN_CORE_EXCHANGE_H
 
 #include "arena.h"
-#include "board.h"
 #include "http.h"
 
 /* Requests in a worker at once, unless interpreters have event loops. */

@@ -1,11 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 #include "exchange_interp.h"
 
-#include <linux/futex.h>
+#include "board.h"
+#include "board_interp.h"
+#include "board_worker.h"
+#include "futex.h"
+
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 /* A request that took this long makes the thread announce at once for... */
@@ -16,12 +19,12 @@
 /* Parts in the window before the worker is woken to start sending. */
 #define WAKE_PARTS 8
 /* Waits are cut into pieces so that a lost wake-up costs no more than this. */
-#define WAIT_MS 100
+#define WAIT_NS (100 * NS_PER_MS)
 #define CHUNK_WAIT_MS 5
 /* A thread that reads a body which streams is not rung: it looks so often. */
-#define STREAM_WAIT_MS 5
+#define STREAM_WAIT_NS (5 * NS_PER_MS)
 /* A peer that makes no room for so long is slow: its response is spooled. */
-#define STUCK_MS 10
+#define STUCK_NS (10 * NS_PER_MS)
 /* Of one response; beyond that the application waits for the peer. */
 #define SPOOL_MAX (256ULL << 20)
 
@@ -218,7 +221,7 @@ int exchange_flush(struct exchange_writer *writer)
     return error;
 }
 
-/* The peer has made no room since this was first asked, STUCK_MS ago. */
+/* The peer has made no room since this was first asked, STUCK_NS ago. */
 static bool is_stuck(struct exchange_writer *writer)
 {
     uint32_t head = atomic_load_explicit(&writer->x->out_head,
@@ -229,7 +232,7 @@ static bool is_stuck(struct exchange_writer *writer)
         writer->stuck_ns = now;
         writer->stuck_head = head;
     }
-    return now - writer->stuck_ns >= STUCK_MS * NS_PER_MS;
+    return now - writer->stuck_ns >= STUCK_NS;
 }
 
 /* Returns how much of it was written. */
@@ -339,13 +342,6 @@ int exchange_file(struct exchange_writer *writer, int fd, uint64_t off,
     return 0;
 }
 
-static void futex_wait(_Atomic uint32_t *word, uint32_t seen, long ms)
-{
-    struct timespec limit = {0, ms * 1000000L};
-
-    syscall(SYS_futex, word, FUTEX_WAIT, seen, &limit, NULL, 0);
-}
-
 void exchange_wait(struct exchange_writer *writer)
 {
     struct exchange *x = writer->x;
@@ -362,7 +358,7 @@ void exchange_wait(struct exchange_writer *writer)
     if (writer->tail - seen >= EXCHANGE_PARTS - 1 &&
         !exchange_is_cancelled(writer))
         futex_wait(&x->out_head, seen,
-                   writer->spool_to < SPOOL_MAX ? STUCK_MS : WAIT_MS);
+                   writer->spool_to < SPOOL_MAX ? STUCK_NS : WAIT_NS);
     atomic_store(&x->out_waiting, 0);
 }
 
@@ -402,11 +398,11 @@ int exchange_body_wait(struct exchange_writer *writer)
     exchange_body_want(writer);
     state = atomic_load(&x->body_state);
     if (state == EXCHANGE_BODY_STREAMING) {
-        futex_wait(&x->body_state, EXCHANGE_BODY_STREAMING, STREAM_WAIT_MS);
+        futex_wait(&x->body_state, EXCHANGE_BODY_STREAMING, STREAM_WAIT_NS);
         return 0;
     }
     while (state == EXCHANGE_BODY_WANTED && !exchange_is_cancelled(writer)) {
-        futex_wait(&x->body_state, EXCHANGE_BODY_WANTED, WAIT_MS);
+        futex_wait(&x->body_state, EXCHANGE_BODY_WANTED, WAIT_NS);
         state = atomic_load(&x->body_state);
     }
     if (state == EXCHANGE_BODY_COMPLETE || state == EXCHANGE_BODY_STREAMING)

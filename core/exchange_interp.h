@@ -13,6 +13,9 @@
 
 #include "exchange.h"
 
+struct board;
+struct board_interp;
+
 struct exchange_site {
     struct board *board;
     struct arena *arenas; /* one per worker slot */

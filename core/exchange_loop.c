@@ -1,6 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 #include "exchange_loop.h"
 
+#include "board.h"
+#include "board_interp.h"
+#include "board_worker.h"
+
 #include <stdlib.h>
 #include <unistd.h>
 

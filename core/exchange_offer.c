@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "exchange_offer.h"
 
+#include "board_interp.h"
 #include "exchange_worker.h"
 
 /* Since a loop came round: it is not asked while another is not. */

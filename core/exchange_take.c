@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* Where an interpreter gets its requests, and what it does without any. */
+#include "board.h"
+#include "board_interp.h"
+#include "board_worker.h"
 #include "exchange_interp.h"
 
 #include <stdlib.h>

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Which interpreters a worker wakes, and when it leaves them alone. */
+#include "board.h"
+#include "board_interp.h"
 #include "exchange_worker.h"
 
 /* A request that waited this long may go to another worker's interpreter. */

@@ -1,20 +1,17 @@
 /* SPDX-License-Identifier: MIT */
 #include "exchange_worker.h"
 
+#include "board.h"
+#include "board_interp.h"
+#include "board_worker.h"
 #include "exchange_body.h"
+#include "futex.h"
 
-#include <linux/futex.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #define SERVICE_WEIGHT 16
-
-static void futex_wake(_Atomic uint32_t *word)
-{
-    syscall(SYS_futex, word, FUTEX_WAKE, INT32_MAX, NULL, NULL, 0);
-}
 
 static uint32_t slot_of(const struct exchange_table *table,
                         const struct exchange *x)
@@ -144,8 +141,8 @@ static void slot_adopt(struct exchange_table *table, struct exchange *x)
         break;
     }
     atomic_fetch_or(&x->flags, EXCHANGE_CANCELLED);
-    futex_wake(&x->out_head);
-    futex_wake(&x->body_state);
+    futex_wake_all(&x->out_head);
+    futex_wake_all(&x->body_state);
     exchange_attend(table, x);
     use_set(table, x, SLOT_ORPHAN);
     /* It may have let go before it could see the flag. */
@@ -294,7 +291,7 @@ void exchange_body_done(struct exchange_table *table, struct exchange *x,
                         enum exchange_body_state state)
 {
     atomic_store(&x->body_state, state);
-    futex_wake(&x->body_state);
+    futex_wake_all(&x->body_state);
     exchange_attend(table, x);
 }
 
@@ -428,7 +425,7 @@ void exchange_parts_sent(struct exchange_table *table, struct exchange *x,
         chunk_passed(table, x, &x->part[(head + i) % EXCHANGE_PARTS]);
     atomic_store(&x->out_head, head + count);
     if (unlikely(atomic_load(&x->out_waiting))) {
-        futex_wake(&x->out_head);
+        futex_wake_all(&x->out_head);
         exchange_attend(table, x);
     }
 }
@@ -464,8 +461,8 @@ void exchange_cancel(struct exchange_table *table, struct exchange *x,
     use_set(table, x, SLOT_ORPHAN);
     if (exchange_settle(table, x))
         return;
-    futex_wake(&x->out_head);
-    futex_wake(&x->body_state);
+    futex_wake_all(&x->out_head);
+    futex_wake_all(&x->body_state);
     exchange_attend(table, x);
 }
 

@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 #include "health.h"
 
+#include "board.h"
+#include "board_interp.h"
+
 /* A request that it started a moment ago it was free to start. */
 static bool was_free(const struct board_interp *interp, uint64_t now,
                      uint64_t window_ns)

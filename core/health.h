@@ -7,7 +7,9 @@
 #ifndef GCORN_CORE_HEALTH_H
 #define GCORN_CORE_HEALTH_H
 
-#include "board.h"
+#include "base.h"
+
+struct board;
 
 enum health {
     HEALTH_READY,

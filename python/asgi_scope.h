@@ -9,6 +9,7 @@
 #define GCORN_PYTHON_ASGI_SCOPE_H
 
 #include "names.h"
+#include "core/board.h"
 
 #define SCOPE_KEYS(X)                                                          \
     X(TYPE, "type")                                                            \

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "channel.h"
 
+#include "core/board.h"
+
 #include <fcntl.h>
 #include <string.h>
 #include <sys/socket.h>

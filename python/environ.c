@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "environ.h"
 
+#include "core/board.h"
 #include "core/percent.h"
 
 #include <ctype.h>

@@ -11,6 +11,7 @@
 #define GCORN_PYTHON_ENVIRON_H
 
 #include "names.h"
+#include "core/board.h"
 
 #define ENVIRON_PORTS 256
 

@@ -2,6 +2,7 @@
 #include "green.h"
 
 #include "signals.h"
+#include "core/board.h"
 
 /* When the arena has no chunk, it is asked again so soon. */
 #define STARVED_S 0.005

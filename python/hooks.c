@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "hooks_source.h"
+#include "core/board.h"
 
 static const char *const event_names[] = {
     [TEMPLATE_ON_STARTING] = "on_starting",

@@ -18,6 +18,7 @@
 #include "wait_green.h"
 #include "wait_thread.h"
 
+#include "core/board.h"
 #include "core/owner.h"
 
 /* The number after --channel, or -1. */

@@ -15,6 +15,8 @@
 #include "wait_green.h"
 #include "wait_thread.h"
 #include "watch.h"
+#include "core/board.h"
+#include "core/board_interp.h"
 
 static void name_process(const struct host *host, uint32_t slot)
 {

@@ -5,6 +5,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "core/board_interp.h"
 #include "core/log.h"
 #include "loader_source.h"
 

@@ -12,6 +12,8 @@
 
 #include "memory_node.h"
 
+#include "core/board.h"
+#include "core/board_worker.h"
 #include "core/template.h"
 
 #define NODES_MAX 64

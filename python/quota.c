@@ -4,6 +4,7 @@
 #include <sys/random.h>
 
 #include "signals.h"
+#include "core/board_interp.h"
 
 /* Interpreters of one age retire at other times. */
 uint64_t quota_draw(const struct host *host)

@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 #include "signals.h"
 
+#include "core/board.h"
+#include "core/board_interp.h"
+
 #include <fcntl.h>
 #include <signal.h>
 #include <string.h>

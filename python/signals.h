@@ -16,7 +16,10 @@
 #ifndef GCORN_PYTHON_SIGNALS_H
 #define GCORN_PYTHON_SIGNALS_H
 
-#include "core/board.h"
+#include "core/base.h"
+
+struct board;
+struct board_interp;
 
 /* The template, before Python starts. */
 void signals_init(void);

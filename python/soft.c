@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 #include "soft.h"
 
+#include "core/board.h"
+#include "core/board_interp.h"
+
 #include <poll.h>
 #include <string.h>
 #include <unistd.h>

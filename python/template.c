@@ -17,6 +17,8 @@
 #include "signals.h"
 #include "wait_green.h"
 
+#include "core/board.h"
+#include "core/board_interp.h"
 #include "core/template.h"
 
 /*

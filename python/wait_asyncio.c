@@ -9,6 +9,8 @@
 #include "quota.h"
 #include "soft.h"
 
+#include "core/board.h"
+#include "core/board_interp.h"
 #include "core/ws.h"
 
 /* Requests taken in one turn of the loop, so that others get theirs. */

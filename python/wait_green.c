@@ -5,6 +5,8 @@
 #include "green_source.h"
 #include "quota.h"
 #include "soft.h"
+#include "core/board.h"
+#include "core/board_interp.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -6,6 +6,8 @@
 #include "quota.h"
 #include "signals.h"
 #include "soft.h"
+#include "core/board.h"
+#include "core/board_interp.h"
 
 /* Reading the CPU clock is a system call: not for each request. */
 #define CPU_EVERY 16

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "watch_source.h"
+#include "core/board.h"
 
 #define POLL_MS 1000
 /* A file is written in several steps; the last one counts. */

@@ -30,7 +30,8 @@ ONLY_IN = {
 
 # What the exchange side of core is: the only part of it python may see.
 PYTHON_SEES = {
-    "arena", "base", "board", "bytes", "exchange", "exchange_interp",
+    "arena", "base", "board", "board_interp", "board_worker", "bytes",
+    "exchange", "exchange_interp",
     "exchange_loop", "exchange_stream", "http", "http_write", "log",
     "log_remote", "owner", "percent",
     "settings", "stats", "template", "ws",

@@ -2,6 +2,7 @@
 #include "apply.h"
 
 #include "binds.h"
+#include "core/board_worker.h"
 #include "core/log.h"
 #include "generation.h"
 #include "interp.h"

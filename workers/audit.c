@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "audit.h"
 
+#include "core/board.h"
+#include "core/board_interp.h"
 #include "core/log.h"
 #include "process_memory.h"
 #include "topology/size.h"

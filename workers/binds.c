@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "binds.h"
 
+#include "core/board.h"
 #include "core/log.h"
 #include "master.h"
 

@@ -2,6 +2,7 @@
 #include "channel.h"
 
 #include "config_file.h"
+#include "core/board.h"
 
 #include <stdlib.h>
 #include <string.h>

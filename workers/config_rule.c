@@ -3,6 +3,7 @@
 
 #include "address.h"
 #include "core/board.h"
+#include "core/board_interp.h"
 #include "core/forwarded.h"
 #include "core/ip.h"
 #include "core/proxy.h"

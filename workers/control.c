@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "control.h"
 
+#include "core/board.h"
+#include "core/board_interp.h"
 #include "core/log.h"
 #include "report.h"
 #include "worker_slot.h"

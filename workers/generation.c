@@ -5,6 +5,7 @@
 #include "binds.h"
 #include "channel.h"
 #include "config_file.h"
+#include "core/board_interp.h"
 #include "core/log.h"
 #include "core/template.h"
 #include "hooks.h"

@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 #include "interp.h"
 
+#include "core/board.h"
+#include "core/board_interp.h"
+#include "core/board_worker.h"
 #include "core/log.h"
 #include "generation.h"
 #include "hooks.h"

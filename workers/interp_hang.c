@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "interp_hang.h"
 
+#include "core/board.h"
+#include "core/board_interp.h"
 #include "core/log.h"
 #include "interp.h"
 

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "listener.h"
 
+#include "core/board.h"
+
 #include <arpa/inet.h>
 #include <fcntl.h>
 #include <linux/filter.h>

@@ -11,11 +11,12 @@
 #ifndef GCORN_WORKERS_LISTENER_H
 #define GCORN_WORKERS_LISTENER_H
 
-#include "core/board.h"
 #include "workers/address.h"
 #include "core/owner.h"
 
 #include <sys/socket.h>
+
+struct board_listener;
 
 struct listener {
     struct address address;

@@ -5,6 +5,7 @@
 #include "audit.h"
 #include "binds.h"
 #include "boot.h"
+#include "core/board_worker.h"
 #include "core/log.h"
 #include "gauges.h"
 #include "generation.h"

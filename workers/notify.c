@@ -4,6 +4,9 @@
 #include "interp.h"
 #include "master.h"
 #include "worker_slot.h"
+#include "core/board.h"
+#include "core/board_interp.h"
+#include "core/board_worker.h"
 
 #include <stdarg.h>
 #include <stddef.h>

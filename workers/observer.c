@@ -4,6 +4,9 @@
 #include "admin.h"
 #include "control.h"
 #include "control_socket.h"
+#include "core/board.h"
+#include "core/board_interp.h"
+#include "core/board_worker.h"
 #include "core/log.h"
 
 #include <fcntl.h>

@@ -2,6 +2,8 @@
 #include "queues.h"
 
 #include "master.h"
+#include "core/board.h"
+#include "core/board_worker.h"
 
 /* The kernel takes a ring apart on a work queue of its own: some milliseconds
  * after the process, on a busy machine more. */

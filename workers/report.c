@@ -3,6 +3,9 @@
 
 #include "advice.h"
 
+#include "core/board.h"
+#include "core/board_interp.h"
+#include "core/board_worker.h"
 #include "core/health.h"
 
 #include <math.h>

@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 #include "roll.h"
 
+#include "core/board.h"
+#include "core/board_worker.h"
+
 #include <sys/mman.h>
 
 static size_t pages_bytes(uint32_t slots)

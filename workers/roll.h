@@ -12,7 +12,6 @@
 #ifndef GCORN_WORKERS_ROLL_H
 #define GCORN_WORKERS_ROLL_H
 
-#include "core/board.h"
 #include "core/conn_list.h"
 
 /* More connections of a worker are counted, but not listed. */

@@ -3,6 +3,8 @@
 
 #include "apply.h"
 #include "binds.h"
+#include "core/board.h"
+#include "core/board_worker.h"
 #include "core/log.h"
 #include "worker_slot.h"
 

@@ -2,6 +2,9 @@
 #include "shared.h"
 
 #include "core/arena.h"
+#include "core/board.h"
+#include "core/board_interp.h"
+#include "core/board_worker.h"
 #include "core/log.h"
 #include "topology/bind.h"
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "spawn.h"
 
+#include "core/board.h"
 #include "core/log.h"
 #include "core/template.h"
 #include "huge_pages.h"

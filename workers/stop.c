@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "stop.h"
 
+#include "core/board_worker.h"
 #include "core/log.h"
 #include "generation.h"
 #include "hooks.h"

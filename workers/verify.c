@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "verify.h"
 
+#include "core/board.h"
+#include "core/board_interp.h"
 #include "core/log.h"
 #include "topology/bind.h"
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "worker.h"
 
+#include "core/board_worker.h"
 #include "core/log.h"
 #include "spawn.h"
 

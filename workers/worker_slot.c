@@ -2,6 +2,8 @@
 #include "worker_slot.h"
 
 #include "binds.h"
+#include "core/board.h"
+#include "core/board_worker.h"
 #include "core/crowd.h"
 #include "core/log.h"
 #include "spawn.h"

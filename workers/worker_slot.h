@@ -7,6 +7,7 @@
 #ifndef GCORN_WORKERS_WORKER_SLOT_H
 #define GCORN_WORKERS_WORKER_SLOT_H
 
+#include "core/board_worker.h"
 #include "workers/master.h"
 
 /* Opens, starts, retires and closes slots, as wanted. */

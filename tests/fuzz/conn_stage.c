@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 #include "conn_stage.h"
 
+#include "core/board.h"
+#include "core/board_interp.h"
+
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <stdlib.h>

@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 #include "echo_site.h"
 
+#include "core/board.h"
+#include "core/board_interp.h"
+#include "core/board_worker.h"
 #include "core/exchange_interp.h"
 #include "core/http_write.h"
 #include "core/log.h"

@@ -19,6 +19,9 @@
 
 #include <cmocka.h>
 
+#include "core/board.h"
+#include "core/board_interp.h"
+#include "core/board_worker.h"
 #include "core/settings.h"
 
 #define WORKERS 2

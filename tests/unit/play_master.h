@@ -10,6 +10,7 @@
 #ifndef GCORN_TESTS_PLAY_MASTER_H
 #define GCORN_TESTS_PLAY_MASTER_H
 
+#include "core/board_interp.h"
 #include "core/exchange_worker.h"
 #include "core/template.h"
 

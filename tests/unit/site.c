@@ -2,6 +2,7 @@
 #include "site.h"
 
 #include "core/arena.h"
+#include "core/board_worker.h"
 
 #include <netinet/in.h>
 #include <stdlib.h>

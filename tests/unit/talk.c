@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 #include "talk.h"
 
+#include "core/board.h"
+#include "core/board_worker.h"
+
 #include <arpa/inet.h>
 #include <netinet/in.h>
 #include <poll.h>

@@ -6,6 +6,8 @@
  * all of them, and with peers and interpreters that die, a prefix of it. At
  * the end nothing may be left anywhere.
  */
+#include "core/board.h"
+#include "core/board_interp.h"
 #include "core/conn_state.h"
 #include "core/exchange_interp.h"
 

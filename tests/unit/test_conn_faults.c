@@ -4,6 +4,8 @@
  * error is injected into one operation of one connection, while another one
  * goes on to be served; at the end nothing may be left anywhere.
  */
+#include "core/board.h"
+#include "core/board_interp.h"
 #include "core/conn_state.h"
 #include "core/exchange_interp.h"
 

@@ -1,4 +1,7 @@
 /* SPDX-License-Identifier: MIT */
+#include "core/board.h"
+#include "core/board_interp.h"
+#include "core/board_worker.h"
 #include "core/exchange_interp.h"
 #include "core/exchange_worker.h"
 #include "site.h"

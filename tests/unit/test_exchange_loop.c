@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* Event loops: which one is offered a request, what wakes it, who may take
  * it; and many of them, with streaming bodies, killed at random. */
+#include "core/board.h"
+#include "core/board_interp.h"
+#include "core/board_worker.h"
 #include "core/exchange_loop.h"
 #include "core/exchange_stream.h"
 #include "core/exchange_worker.h"

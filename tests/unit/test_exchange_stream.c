@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+#include "core/board.h"
 #include "core/exchange_stream.h"
 #include "core/exchange_worker.h"
 #include "site.h"

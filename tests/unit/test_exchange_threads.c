@@ -3,6 +3,9 @@
  * Four threads of each interpreter and the worker in one process, so that the
  * thread sanitizer sees both sides of every hand-over.
  */
+#include "core/board.h"
+#include "core/board_interp.h"
+#include "core/board_worker.h"
 #include "core/exchange_interp.h"
 #include "core/exchange_worker.h"
 #include "site.h"

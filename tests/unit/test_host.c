@@ -4,6 +4,8 @@
  * applications in argv[3], under a master that play_master plays.
  */
 #include "play_master.h"
+#include "core/board.h"
+#include "core/board_interp.h"
 
 #include <fcntl.h>
 #include <setjmp.h>

@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* What goes wrong around a worker: peers, interpreters, limits, itself. */
 #include "talk.h"
+#include "core/board.h"
+#include "core/board_interp.h"
+#include "core/board_worker.h"
 
 #include <setjmp.h>
 #include <signal.h>

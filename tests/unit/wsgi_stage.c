@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 #include "wsgi_stage.h"
 
+#include "core/board.h"
+#include "core/board_interp.h"
+#include "core/board_worker.h"
 #include "core/http_write.h"
 #include "core/log.h"
 #include "python/runtime.h"
