@@ -3,6 +3,7 @@
 
 #include "board.h"
 #include "board_worker.h"
+#include "conn_late.h"
 #include "conn_steps.h"
 
 #include <linux/sockios.h>
@@ -442,6 +443,8 @@ static int pools_init(struct conn_set *set, uint32_t connections,
     if (!error)
         error = pool_init(&set->blocks[CONN_LARGE], LARGE_COUNT, LARGE_BYTES);
     if (!error)
+        error = pool_init(&set->lates, TRANSFERS_MAX, sizeof(struct conn_late));
+    if (!error)
         error = pool_init(&set->blocks[CONN_HUGE], HUGE_COUNT, huge_bytes);
     if (!error)
         error = ws_zlib_init(&set->zlib, connections);
@@ -525,6 +528,7 @@ void conn_set_free(struct conn_set *set)
     static_site_free(set->site);
     crowd_done(&set->crowd);
     for (uint32_t kind = 0; kind < CONN_BLOCKS; kind++)
+    pool_done(&set->lates);
         pool_done(&set->blocks[kind]);
     if (set->jobs)
         munmap(set->jobs, set->jobs_bytes);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "board.h"
 #include "board_interp.h"
+#include "conn_late.h"
 #include "conn_steps.h"
 
 #include <string.h>
@@ -44,11 +45,12 @@ static const struct exchange_peer *peer_of(const struct conn_set *set,
     return &c->peer;
 }
 
-static void add_line(struct conn_set *set, struct conn *c,
-                     const struct question *q, struct access_entry *entry)
+/* False: there is no line to be written. */
+static bool fill_entry(const struct conn_set *set, const struct conn *c,
+                       const struct question *q, struct access_entry *entry)
 {
     if (!set->log || !q->request || !q->head || !q->fields)
-        return;
+        return false;
     entry->request = q->request;
     entry->head = q->head;
     entry->fields = q->fields;
@@ -59,7 +61,14 @@ static void add_line(struct conn_set *set, struct conn *c,
     entry->bytes_in = q->request->head_len;
     if (c->x)
         add_work(c->x, entry);
-    access_log_add(set->log, entry, set->now_ns);
+    return true;
+}
+
+static void add_line(struct conn_set *set, const struct conn *c,
+                     const struct question *q, struct access_entry *entry)
+{
+    if (fill_entry(set, c, q, entry))
+        access_log_add(set->log, entry, set->now_ns);
 }
 
 static struct question question_of(struct conn_set *set, struct conn *c)
@@ -264,7 +273,9 @@ size_t conn_reply_make(struct conn_set *set, struct conn *c, const char *head,
     }
     entry.bytes = is_head ? 0 : reply->length;
     entry.duration_ns = set->now_ns - c->arrived_ns;
-    if (!reply->quiet)
+    if (reply->late && fill_entry(set, c, &q, &entry))
+        conn_late_keep(reply->late, &entry);
+    else if (!reply->quiet)
         add_line(set, c, &q, &entry);
     conn_count_status(set, reply->status);
     settle_close(set, c);

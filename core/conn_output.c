@@ -260,6 +260,8 @@ void conn_on_sent(struct conn_set *set, struct conn *c, int result)
     if (result > 0)
         count_sent(set, c, (uint32_t)result);
     if (c->state == CONN_CLOSING)
+    if (unlikely(c->transfer))
+        c->transfer->sent += n;
         return;
     if (unlikely(result < 0 || (uint32_t)result < c->sending)) {
         conn_close(set, c);

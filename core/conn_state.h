@@ -112,6 +112,8 @@ _Static_assert(sizeof(struct conn) <= 256, "10,000 idle ones are cheap");
 /* A static file on its way; more than one range is multipart/byteranges. */
 struct conn_transfer {
     int32_t fd;
+struct conn_late;
+
     uint32_t count; /* of ranges */
     uint32_t next;  /* range to begin with */
     uint32_t page;  /* bytes of c->page to be sent in front */
@@ -121,6 +123,9 @@ struct conn_transfer {
     struct bytes type;
     struct conn_span piece;
     uint32_t text_len;
+    uint64_t sent;
+    uint64_t sent_head;     /* of these, once the head was made */
+    struct conn_late *late; /* NULL: no line is to be written */
     struct iovec iov[3]; /* page, text, piece */
     struct static_range range[STATIC_RANGES_MAX];
     char text[STATIC_PART_MAX]; /* around a range */
@@ -209,6 +214,7 @@ struct conn_set {
     struct static_site *site; /* NULL: no static files */
     struct conn_job *jobs;    /* one for each slot of the arena */
     size_t jobs_bytes;
+    struct pool lates; /* as many */
     struct conn_head *heads;     /* likewise */
     struct http_request request; /* being parsed */
     struct conn_edge edge;

@@ -9,6 +9,7 @@
  * takes 200 us, sendfile() 76, mmap() and send 172; the ring's splice goes to a
  * helper thread of the kernel: 250 us for 64 KiB (Linux 6.18, loopback).
  */
+#include "conn_late.h"
 #include "conn_local.h"
 #include "file_send.h"
 #include "static_part.h"
@@ -194,6 +195,7 @@ static void send_rest(struct conn_set *set, struct conn *c)
     if (!in_front)
         n = file_send_now(c->fd, t->fd, t->off, t->left);
     stats_add(&set->stats->bytes_out, n);
+    t->sent += n;
     t->off += n;
     t->left -= n;
     if (t->left == 0)
@@ -240,9 +242,17 @@ bool conn_static_next(struct conn_set *set, struct conn *c)
 
 void conn_static_drop(struct conn_set *set, struct conn *c)
 {
-    close(c->transfer->fd);
-    conn_block_put(set, &c->transfer->piece);
-    pool_put(&set->transfers, c->transfer);
+    struct conn_transfer *t = c->transfer;
+
+    if (t->late) {
+        if (t->sent_head > 0)
+            conn_late_write(set, c, t->late,
+                            conn_between(t->sent_head, t->sent));
+        pool_put(&set->lates, t->late);
+    }
+    close(t->fd);
+    conn_block_put(set, &t->piece);
+    pool_put(&set->transfers, t);
     c->transfer = NULL;
 }
 
@@ -269,6 +279,8 @@ static bool transfer_start(struct conn_set *set, struct conn *c,
         pool_put(&set->transfers, t);
         return false;
     }
+    if (set->log)
+        t->late = pool_get(&set->lates);
     c->transfer = t;
     return true;
 }
@@ -288,6 +300,7 @@ static void reply(struct conn_set *set, struct conn *c, struct asked *asked)
 {
     struct static_answer *answer = &asked->answer;
     struct conn_reply reply = {.status = answer->status};
+    struct conn_transfer *t;
     size_t n = static_part_fields(answer, asked->fields);
 
     reply.fields = (struct bytes){asked->fields, n};
@@ -308,8 +321,11 @@ static void reply(struct conn_set *set, struct conn *c, struct asked *asked)
         return;
     }
     /* The first piece goes out with the head. */
-    c->transfer->page = (uint32_t)conn_reply_make(set, c, asked->head, &reply);
-    if (c->transfer->page > 0)
+    t = c->transfer;
+    reply.late = t->late;
+    t->page = (uint32_t)conn_reply_make(set, c, asked->head, &reply);
+    t->sent_head = t->page;
+    if (t->page > 0)
         advance(set, c);
 }
 

@@ -143,10 +143,11 @@ void conn_answered(struct conn_set *set, struct conn *c);
  * What follows the body, up to length, is the caller's to send. */
 struct conn_reply {
     int status;
-    struct bytes fields; /* whole lines, each with its CRLF */
-    struct bytes body;   /* copied; left out for HEAD */
-    uint64_t length;     /* Content-Length; body.n, or more */
-    bool quiet;          /* not in the access log */
+    struct bytes fields;    /* whole lines, each with its CRLF */
+    struct bytes body;      /* copied; left out for HEAD */
+    uint64_t length;        /* Content-Length; body.n, or more */
+    bool quiet;             /* not in the access log */
+    struct conn_late *late; /* keeps the line until a transfer ends */
 };
 void conn_reply(struct conn_set *set, struct conn *c, const char *head,
                 const struct conn_reply *reply);

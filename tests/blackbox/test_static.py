@@ -7,6 +7,7 @@ import gzip
 import os
 import re
 import socket
+import time
 
 import pytest
 
@@ -459,6 +460,82 @@ def test_the_access_log(files):
 
 
 # ---- settings
+
+def log_line(files, text):
+    return client.wait_until(
+        lambda: [line for line in files.access_lines() if text in line], 10,
+        "%r in the access log" % text)
+
+
+LINE = re.compile(r'"GET (?P<target>\S+) HTTP/1.1" (?P<status>\d+) '
+                  r'(?P<bytes>\d+) "(?P<referer>.*)" "(?P<agent>.*)"')
+
+
+@pytest.mark.parametrize("method, spec, size", [
+    ("GET", None, len(BIG)), ("HEAD", None, 0),
+    ("GET", "bytes=100000-", len(BIG) - 100000)])
+def test_the_log_of_a_whole_transfer(files, method, spec, size):
+    target = "/static/big.bin?whole-%s-%d" % (method, size)
+    headers = [("Range", spec)] if spec else []
+    files.get(target, method, headers=headers)
+    line, = log_line(files, target + " ")
+    assert '" %d %d ' % (206 if spec else 200, size) in line
+
+
+def test_the_log_of_many_ranges(files):
+    target = "/static/big.bin?many"
+    response = files.get(target, headers=[("Range", "bytes=0-9,200000-")])
+    line, = log_line(files, target)
+    assert '" 206 %d ' % len(response.body) in line
+
+
+def test_a_download_that_is_aborted(files, tree):
+    """It is logged when it ends, with what was sent of it."""
+    path = tree / "site" / "long.bin"
+    with open(path, "wb") as file:
+        file.truncate(256 << 20)
+    with files.connect(receive_buffer=4096) as connection:
+        connection.send(request_bytes("/static/long.bin?aborted", headers=[
+            ("X-Much", "m" * 6000), ("Referer", "http://x/"),
+            ("User-Agent", "left/1")]))
+        connection.head()
+        connection.exactly(1_000_000)
+        files.get("/static/hello.txt?meanwhile")
+        log_line(files, "?meanwhile")
+        assert not [line for line in files.access_lines() if "?abort" in line]
+        connection.reset()
+    line, = log_line(files, "?aborted")
+    match = LINE.search(line)
+    assert match["target"] == "/static/long.bin?aborted"
+    assert match["status"] == "200"
+    assert 1_000_000 <= int(match["bytes"]) < 256 << 20
+    assert (match["referer"], match["agent"]) == ("http://x/", "left/1")
+    path.unlink()
+
+
+def test_the_time_of_a_transfer(start, tree, tmp_path):
+    log = tmp_path / "times.log"
+    server = start("probe:app", "--static-map", "/s=%s" % (tree / "site"),
+                   "--access-logfile", log, "--access-logformat",
+                   "%(U)s %(D)s")
+    path = tree / "site" / "slowly.bin"
+    with open(path, "wb") as file:
+        file.truncate(64 << 20)
+    with server.connect(receive_buffer=4096) as connection:
+        began = time.monotonic()
+        connection.send(request_bytes("/s/slowly.bin"))
+        connection.head()
+        waited = time.monotonic()
+        server.get("/sleep?s=0.3")
+        least = time.monotonic() - waited
+        connection.reset()
+    line = client.wait_until(
+        lambda: [line for line in log.read_text().splitlines()
+                 if line.startswith("/s/slowly.bin")], 10, "its line")[0]
+    took = int(line.split()[1]) / 1e6
+    assert least <= took <= time.monotonic() - began
+    path.unlink()
+
 
 def test_below_everything_the_application_is_asked(start, tree):
     server = start("probe:app", "--static-map", "/=%s" % (tree / "site"))

@@ -192,6 +192,7 @@ static void assert_nothing_left(struct place *place)
         assert_int_equal(pool_used(&place->set->blocks[i]), 0);
     assert_int_equal(pool_used(&place->set->conns), 0);
     assert_int_equal(pool_used(&place->set->transfers), 0);
+    assert_int_equal(pool_used(&place->set->lates), 0);
     assert_int_equal(place->table.free_count, SLOTS);
     assert_int_equal(arena_chunks_used(&place->table.arena), 0);
     assert_int_equal(place->set->wheel.count, 0);
