@@ -183,6 +183,7 @@ static void on_end(struct conn_set *set, struct conn *c)
         conn_close(set, c);
         break;
     case CONN_HEAD:
+    case CONN_SKIPPING:
     case CONN_LINGER:
         conn_close(set, c);
         break;
@@ -393,6 +394,9 @@ static void on_timeout(struct conn_set *set, struct conn *c)
         if (!conn_stream_timeout(set, c))
             conn_overdue(set, c);
         break;
+    case CONN_SKIPPING:
+        conn_skip_timeout(set, c);
+        break;
     case CONN_SENDING:
         if (peer_takes(set, c)) {
             conn_deadline(set, c, set->config->send_timeout_ms);
@@ -439,11 +443,11 @@ static int pools_init(struct conn_set *set, uint32_t connections,
         error = pool_init(&set->transfers, TRANSFERS_MAX,
                           sizeof(struct conn_transfer));
     if (!error)
+        error = pool_init(&set->lates, TRANSFERS_MAX, sizeof(struct conn_late));
+    if (!error)
         error = pool_init(&set->blocks[CONN_SMALL], connections, SMALL_BYTES);
     if (!error)
         error = pool_init(&set->blocks[CONN_LARGE], LARGE_COUNT, LARGE_BYTES);
-    if (!error)
-        error = pool_init(&set->lates, TRANSFERS_MAX, sizeof(struct conn_late));
     if (!error)
         error = pool_init(&set->blocks[CONN_HUGE], HUGE_COUNT, huge_bytes);
     if (!error)
@@ -524,11 +528,11 @@ void conn_set_free(struct conn_set *set)
     pool_done(&set->conns);
     pool_done(&set->files);
     pool_done(&set->transfers);
+    pool_done(&set->lates);
     ws_zlib_done(&set->zlib);
     static_site_free(set->site);
     crowd_done(&set->crowd);
     for (uint32_t kind = 0; kind < CONN_BLOCKS; kind++)
-    pool_done(&set->lates);
         pool_done(&set->blocks[kind]);
     if (set->jobs)
         munmap(set->jobs, set->jobs_bytes);

@@ -260,6 +260,9 @@ void conn_input(struct conn_set *set, struct conn *c, struct bytes data)
         else
             stash_pipelined(set, c, data);
         break;
+    case CONN_SKIPPING:
+        conn_skip_input(set, c, data);
+        break;
     case CONN_LINGER:
     case CONN_CLOSING:
         break;

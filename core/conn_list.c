@@ -20,6 +20,8 @@ static enum conn_line_state state_of(const struct conn_set *set,
         return CONN_LINE_RECEIVING;
     case CONN_WAITING:
         return is_socket ? CONN_LINE_SOCKET : CONN_LINE_WAITING;
+    case CONN_SKIPPING:
+        return CONN_LINE_RECEIVING;
     case CONN_SENDING:
         return is_socket ? CONN_LINE_SOCKET : CONN_LINE_SENDING;
     case CONN_LINGER:

@@ -76,6 +76,17 @@ static size_t head_bytes(const struct iovec *first)
     return at ? (size_t)(at - (const char *)first->iov_base) + 4 : 0;
 }
 
+/* A body that the application has not read, and will not be read for it. */
+static bool is_unread(struct conn_set *set, const struct conn *c)
+{
+    if (likely(!(c->flags & CONN_EXPECT)) ||
+        atomic_load(&c->x->body_state) == EXCHANGE_BODY_COMPLETE)
+        return false;
+    if (c->flags & CONN_STREAM && !exchange_is_done(c->x))
+        return false; /* it still may */
+    return !conn_skip_may(set, c);
+}
+
 /* The head of the final response is about to go out. */
 static void begin(struct conn_set *set, struct conn *c)
 {
@@ -83,10 +94,7 @@ static void begin(struct conn_set *set, struct conn *c)
 
     job->begun = true;
     if (!(c->x->request.flags & HTTP_KEEP_ALIVE) || set->drain_until_ns ||
-        set->config->keepalive_ms == 0 ||
-        (c->flags & CONN_EXPECT &&
-         (!(c->flags & CONN_STREAM) || exchange_is_done(c->x)) &&
-         atomic_load(&c->x->body_state) != EXCHANGE_BODY_COMPLETE))
+        set->config->keepalive_ms == 0 || is_unread(set, c))
         c->flags |= CONN_CLOSE;
     if (c->flags & CONN_CLOSE)
         say_close(c->x, &job->iov[0]);
@@ -155,6 +163,10 @@ static void finish(struct conn_set *set, struct conn *c)
     conn_account(set, c, x->out_bytes);
     if (unlikely(c->flags & CONN_EXPECT) &&
         atomic_load(&x->body_state) != EXCHANGE_BODY_COMPLETE) {
+        if (!broken && !over && conn_skip_may(set, c)) {
+            conn_skip_start(set, c);
+            return;
+        }
         c->flags |= CONN_UNREAD;
         over = true;
     }
@@ -248,6 +260,8 @@ static void count_sent(struct conn_set *set, const struct conn *c, uint32_t n)
     struct conn_job *job = c->x ? conn_job(set, c->x) : NULL;
 
     stats_add(&set->stats->bytes_out, n);
+    if (unlikely(c->transfer))
+        c->transfer->sent += n;
     if (job && (job->parts > 0 || job->filing))
         job->sent_bytes += n;
 }
@@ -260,8 +274,6 @@ void conn_on_sent(struct conn_set *set, struct conn *c, int result)
     if (result > 0)
         count_sent(set, c, (uint32_t)result);
     if (c->state == CONN_CLOSING)
-    if (unlikely(c->transfer))
-        c->transfer->sent += n;
         return;
     if (unlikely(result < 0 || (uint32_t)result < c->sending)) {
         conn_close(set, c);

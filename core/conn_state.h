@@ -15,6 +15,8 @@
  *   BODY     an exchange holds the head; its body is being received
  *   WAITING  the interpreter has to do the next step
  *   SENDING  a send, or a read of a file to be sent, is in flight
+ *   SKIPPING was SENDING; the rest of a body that nobody reads is received, then
+ *            IDLE, or LINGER if it is too much
  *   LINGER   said all, reading what the peer still sends so that no reset
  *            destroys what was said
  *   CLOSING  waits for the last event of everything in flight
@@ -43,6 +45,7 @@ enum conn_state {
     CONN_BODY,
     CONN_WAITING,
     CONN_SENDING,
+    CONN_SKIPPING,
     CONN_LINGER,
     CONN_CLOSING,
 };
@@ -109,23 +112,23 @@ struct conn {
 };
 _Static_assert(sizeof(struct conn) <= 256, "10,000 idle ones are cheap");
 
+struct conn_late;
+
 /* A static file on its way; more than one range is multipart/byteranges. */
 struct conn_transfer {
     int32_t fd;
-struct conn_late;
-
     uint32_t count; /* of ranges */
     uint32_t next;  /* range to begin with */
     uint32_t page;  /* bytes of c->page to be sent in front */
     uint64_t off;
     uint64_t left; /* of the range */
     uint64_t size;
-    struct bytes type;
-    struct conn_span piece;
-    uint32_t text_len;
     uint64_t sent;
     uint64_t sent_head;     /* of these, once the head was made */
     struct conn_late *late; /* NULL: no line is to be written */
+    struct bytes type;
+    struct conn_span piece;
+    uint32_t text_len;
     struct iovec iov[3]; /* page, text, piece */
     struct static_range range[STATIC_RANGES_MAX];
     char text[STATIC_PART_MAX]; /* around a range */
@@ -149,6 +152,7 @@ struct conn_job {
     uint64_t probe_ns;      /* its event loop was asked for a sign of life */
     uint64_t body_left;     /* with Content-Length */
     uint64_t pace;          /* bytes of body since the last deadline */
+    uint64_t skipped;       /* bytes of body that nobody read */
     uint64_t sent_bytes;    /* of parts; not of "100 Continue" */
     uint64_t body_from;     /* of these belong to heads; 0: not known */
     uint32_t parts;         /* in the send in flight */
@@ -210,11 +214,11 @@ struct conn_set {
     struct pool blocks[CONN_BLOCKS];
     struct pool files;
     struct pool transfers;
+    struct pool lates; /* as many */
     struct ws_zlib zlib;
     struct static_site *site; /* NULL: no static files */
     struct conn_job *jobs;    /* one for each slot of the arena */
     size_t jobs_bytes;
-    struct pool lates; /* as many */
     struct conn_head *heads;     /* likewise */
     struct http_request request; /* being parsed */
     struct conn_edge edge;

@@ -102,6 +102,15 @@ void conn_stream_end(struct conn_set *set, struct conn *c);
 /* True when the end of a wait was dealt with: an event loop may take longer. */
 bool conn_stream_timeout(struct conn_set *set, struct conn *c);
 
+/* conn_skip.c: the rest of the body of an exchange that is over may be read for
+ * the sake of the next request, up to so much. */
+#define CONN_SKIP_BYTES (1U << 20)
+bool conn_skip_may(struct conn_set *set, const struct conn *c);
+/* Lets go of the exchange; ends in conn_next(), or otherwise. */
+void conn_skip_start(struct conn_set *set, struct conn *c);
+void conn_skip_input(struct conn_set *set, struct conn *c, struct bytes data);
+void conn_skip_timeout(struct conn_set *set, struct conn *c);
+
 /* Nobody took a request for as long as it may take: an event loop at home that
  * has not come round since is stuck, too. */
 void conn_stream_untaken(struct conn_set *set);

@@ -144,6 +144,21 @@ static int64_t take_length(struct conn_set *set, struct conn *c,
     return (int64_t)piece.n;
 }
 
+/*
+ * Where the next bytes go, and how many. The interpreter may have let go: the
+ * peer may not look at its answer before it has sent all of its body.
+ */
+static size_t room(struct conn_set *set, const struct conn *c, char **ret_to)
+{
+    struct conn_job *job = conn_job(set, c->x);
+    size_t n = exchange_stream_room(&job->stream, ret_to);
+
+    if (n > 0 || !exchange_is_done(c->x) || job->skipped > CONN_SKIP_BYTES)
+        return n;
+    job->skipped += exchange_stream_forget(&job->stream);
+    return exchange_stream_room(&job->stream, ret_to);
+}
+
 /* Returns how much of data is used: less when the window is full. */
 static size_t feed(struct conn_set *set, struct conn *c, struct bytes data)
 {
@@ -157,8 +172,7 @@ static size_t feed(struct conn_set *set, struct conn *c, struct bytes data)
         char *to;
         int64_t n;
 
-        piece.n = min_u64(piece.n,
-                          exchange_stream_room(stream_of(set, c), &to));
+        piece.n = min_u64(piece.n, room(set, c, &to));
         if (piece.n == 0)
             break;
         n = chunked ? take_chunked(set, c, piece, to)
@@ -203,6 +217,7 @@ size_t conn_stream_start(struct conn_set *set, struct conn *c,
                          struct bytes rest)
 {
     c->flags |= CONN_STREAM | CONN_EXPECT;
+    conn_job(set, c->x)->skipped = 0;
     exchange_stream_begin(stream_of(set, c), set->table, c->x);
     if (!conn_job(set, c->x)->handed)
         conn_hand_over(set, c);

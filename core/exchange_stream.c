@@ -100,6 +100,15 @@ size_t exchange_stream_room(struct exchange_stream *stream, char **ret_to)
     return room;
 }
 
+uint64_t exchange_stream_forget(struct exchange_stream *stream)
+{
+    uint64_t head = head_of(stream);
+
+    atomic_store(&stream->x->in_head, stream->tail);
+    exchange_stream_trim(stream);
+    return stream->tail - head;
+}
+
 static size_t space_now(const struct exchange_stream *stream)
 {
     uint64_t used = stream->tail - head_of(stream);

@@ -54,6 +54,12 @@ void exchange_stream_wrote(struct exchange_stream *stream, size_t n);
 /* Worker: gives back the chunks that were read. */
 void exchange_stream_trim(struct exchange_stream *stream);
 
+/*
+ * Worker, once the interpreter has let go: drops what is unread. Returns how
+ * many bytes that were.
+ */
+uint64_t exchange_stream_forget(struct exchange_stream *stream);
+
 /* Worker: bytes that surely fit, 0 when fewer than `least` (in_full then). */
 size_t exchange_stream_space(struct exchange_stream *stream, size_t least);
 

@@ -23,11 +23,16 @@ KINDS = {
     "sync": (["-k", "sync"], ["--jobs", "1", "--strict"]),
 }
 if is_gcorn():
-    # Not strict: what is left of a body that streams ends the connection.
-    KINDS["gevent"] = (["-k", "gevent"], [])
-    KINDS["eventlet"] = (["-k", "eventlet"], [])
+    KINDS["gevent"] = (["-k", "gevent"], ["--strict"])
+    KINDS["eventlet"] = (["-k", "eventlet"], ["--strict"])
     for loop in "asyncio", "uvloop":
-        KINDS[loop] = (["-k", "asgi", "--asgi-loop", loop], [])
+        KINDS[loop] = (["-k", "asgi", "--asgi-loop", loop], ["--strict"])
+
+# Tolerated by the kit only, but what the standard says.
+RIGHT = {
+    # RFC 9110 7.8: Upgrade in an HTTP/1.0 request MUST be ignored.
+    "websocket/handshake-http10",
+}
 
 
 @pytest.fixture(scope="module", params=[
@@ -68,7 +73,9 @@ def test_group(results, group):
     cases = [case for case in results["results"] if case["group"] == group]
     failed = {"%s/%s" % (group, case["id"]): "%s -- got %s" % (
         case["message"], case["got"])
-        for case in cases if case["state"] == "fail"}
+        for case in cases if case["state"] == "fail"
+        and not ("%s/%s" % (group, case["id"]) in RIGHT
+                 and "merely tolerated" in case["message"])}
     assert not failed, "%d of %d failed:\n%s" % (
         len(failed), len(cases),
         "\n".join("%s: %s" % pair for pair in sorted(failed.items())))
