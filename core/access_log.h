@@ -10,7 +10,8 @@
 #ifndef GCORN_CORE_ACCESS_LOG_H
 #define GCORN_CORE_ACCESS_LOG_H
 
-#include "exchange.h"
+#include "exchange_peer.h"
+#include "http.h"
 
 #define ACCESS_LOG_DEFAULT                                                     \
     "%(h)s %(l)s %(u)s %(t)s \"%(r)s\" %(s)s %(b)s \"%(f)s\" \"%(a)s\""

@@ -5,6 +5,7 @@
 #include "board_worker.h"
 #include "conn_late.h"
 #include "conn_steps.h"
+#include "exchange_body.h"
 
 #include <linux/sockios.h>
 #include <linux/tcp.h> /* bytes_acked: <netinet/tcp.h> stops before it */

@@ -3,6 +3,8 @@
 #include "board_interp.h"
 #include "conn_late.h"
 #include "conn_steps.h"
+#include "exchange_request.h"
+#include "exchange_word.h"
 
 #include <string.h>
 

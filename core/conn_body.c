@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "conn_steps.h"
+#include "exchange_body.h"
 
 #include <string.h>
 

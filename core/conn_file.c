@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "conn_steps.h"
 
+#include "exchange_part.h"
+#include "exchange_word.h"
 #include "file_send.h"
 
 #include <string.h>

@@ -2,6 +2,7 @@
 #include "conn_list.h"
 
 #include "conn_state.h"
+#include "exchange_request.h"
 
 #include <string.h>
 

@@ -6,7 +6,9 @@
 #ifndef GCORN_CORE_CONN_LIST_H
 #define GCORN_CORE_CONN_LIST_H
 
-#include "conn.h"
+#include "exchange_peer.h"
+
+struct conn_set;
 
 enum conn_line_state {
     CONN_LINE_IDLE,      /* kept for the next request, or nothing came yet */

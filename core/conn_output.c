@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "conn_steps.h"
+#include "exchange_part.h"
 
 #include <string.h>
 

@@ -2,6 +2,7 @@
 #include "conn_socket.h"
 
 #include "conn_steps.h"
+#include "exchange_request.h"
 
 /* How long the client's close frame is waited for. */
 #define CLOSE_MS 10000

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "conn_steps.h"
+#include "exchange_part.h"
+#include "exchange_progress.h"
+#include "exchange_request.h"
 
 #include <stdio.h>
 #include <string.h>

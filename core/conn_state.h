@@ -28,6 +28,7 @@
 #include "conn.h"
 #include "conn_block.h"
 #include "conn_socket.h"
+#include "exchange_part.h"
 #include "exchange_stream.h"
 #include "crowd.h"
 #include "http_chunked.h"

@@ -2,6 +2,8 @@
 #include "board.h"
 #include "board_interp.h"
 #include "conn_steps.h"
+#include "exchange_part.h"
+#include "exchange_word.h"
 
 /*
  * Where interpreters have event loops, a request is handed over before its

@@ -1,22 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * exchange - one request and its response in an arena, handed from worker to
- * interpreter and back by one atomic word.
+ * interpreter and back by one atomic word: see exchange_word.h.
  *
- *   FREE -> READING      worker: a slot for a request being received
- *   READING -> READY     worker: head (and body, see below) is there
- *   READY -> RUNNING     compare-and-swap by interpreter k (word names it)
- *   RUNNING -> RESPONDING  interpreter: first part of the response published
- *   RUNNING|RESPONDING -> DONE  interpreter: last part published, let go
- *   RUNNING|RESPONDING -> READY or DONE  worker, only when interpreter k died
- *   DONE -> FREE         worker: sent, or nobody to send to
- *
- * The word is state:8 | interpreter:16 | sequence:40; the sequence grows with
- * each use of the slot. Only whoever won READY -> RUNNING clears the slot's
- * bit in the ready bitmap. Fields: the worker writes the request part while
- * READING and never again; the interpreter writes the response part while
- * RUNNING or RESPONDING; the worker writes flags, body_state and out_head at
- * any time.
+ * The worker writes the request part while READING and never again; the
+ * interpreter writes the response part while RUNNING or RESPONDING; the worker
+ * writes flags, body_state and out_head at any time.
  *
  * An interpreter with an event loop runs many at once and cannot wait for one
  * of them: the worker sets the slot's bit in the attention bitmap whenever
@@ -28,12 +17,13 @@
 #define GCORN_CORE_EXCHANGE_H
 
 #include "arena.h"
+#include "exchange_part.h"
+#include "exchange_peer.h"
 #include "http.h"
 
 /* Requests in a worker at once, unless interpreters have event loops. */
 #define EXCHANGE_QUEUE_MAX 1024
 #define EXCHANGE_FIELDS 64
-#define EXCHANGE_PARTS 16
 #define EXCHANGE_BODY_CHUNKS 4
 #define EXCHANGE_HEAD_CHUNKS 4
 /* Above these the body goes to the spool memfd, then to the spool file. */
@@ -45,15 +35,6 @@
 /* What a body that streams may be ahead of its reader. */
 #define EXCHANGE_STREAM_CHUNKS 8
 #define EXCHANGE_STREAM_BYTES (EXCHANGE_STREAM_CHUNKS * ARENA_CHUNK_BYTES)
-
-enum exchange_state {
-    EXCHANGE_FREE,
-    EXCHANGE_READING,
-    EXCHANGE_READY,
-    EXCHANGE_RUNNING,
-    EXCHANGE_RESPONDING,
-    EXCHANGE_DONE,
-};
 
 enum exchange_body {
     EXCHANGE_BODY_NONE,
@@ -87,39 +68,6 @@ enum exchange_body_state {
 #define EXCHANGE_OUT_CLOSE 0x01  /* the connection must end after it */
 #define EXCHANGE_OUT_BROKEN 0x02 /* the response is cut short: close, no end */
 #define EXCHANGE_OUT_SOCKET 0x04 /* no response: notes of a WebSocket */
-
-enum exchange_part_kind {
-    EXCHANGE_PART_BYTES,
-    EXCHANGE_PART_FILE,
-    EXCHANGE_PART_SPOOL, /* in the slot's stretch of the spool file */
-};
-
-/* A run of the response, in order. */
-struct exchange_part {
-    uint8_t kind;
-    uint32_t chunk; /* BYTES: where; FILE: unused */
-    uint32_t off;
-    uint32_t len;
-    uint64_t file_off; /* FILE: in the descriptor sent alongside; SPOOL: in
-                          the stretch */
-    uint64_t file_len;
-};
-
-/* What goes with a descriptor on a worker's file socket. */
-struct exchange_file_note {
-    uint32_t slot;
-    uint32_t part;     /* the part's running number in the response */
-    uint64_t sequence; /* of the exchange's word */
-};
-
-struct exchange_peer {
-    uint16_t port;
-    uint16_t listener; /* index in board->listener */
-    uint8_t family;    /* AF_INET, AF_INET6, AF_UNIX */
-    uint8_t addr_len;
-    char addr[46];    /* numeric text, not terminated */
-    uint8_t portless; /* a proxy knew the address, but not the port */
-};
 
 struct exchange {
     cache_aligned _Atomic uint64_t word;
@@ -163,21 +111,6 @@ struct exchange {
 };
 _Static_assert(sizeof(struct exchange) <= ARENA_SLOT_BYTES, "one page a slot");
 
-static inline enum exchange_state exchange_word_state(uint64_t word)
-{
-    return (enum exchange_state)(word & 0xff);
-}
-
-static inline uint32_t exchange_word_interp(uint64_t word)
-{
-    return (uint32_t)(word >> 8) & 0xffff;
-}
-
-static inline uint64_t exchange_word_sequence(uint64_t word)
-{
-    return word >> 24;
-}
-
 /* The slot must be below arena->slots: numbers from outside are checked. */
 static inline struct exchange *exchange_at(const struct arena *arena,
                                            uint32_t slot)
@@ -193,46 +126,4 @@ static inline uint32_t exchange_slot(const struct arena *arena,
     return (uint32_t)((uint64_t)((const char *)x - arena->first_slot) /
                       ARENA_SLOT_BYTES);
 }
-
-/*
- * The request's head and its fields: request.head_len bytes and
- * request.field_count fields. NULL when what is there is not consistent.
- * Spans and fields still have to be checked with exchange_span().
- */
-const char *exchange_head(const struct arena *arena, const struct exchange *x);
-const struct http_field *exchange_fields(const struct arena *arena,
-                                         const struct exchange *x);
-
-/* The bytes of a span, or an empty run when it leaves the head. */
-static inline struct bytes exchange_span(const struct exchange *x,
-                                         const char *head, uint32_t off,
-                                         uint32_t len)
-{
-    if (unlikely(off > x->request.head_len || len > x->request.head_len - off))
-        return (struct bytes){"", 0};
-    return (struct bytes){head + off, len};
-}
-
-/*
- * The value of the next field line with this name (ASCII case ignored), from
- * *at on, which is 0 at first and then where to go on. False: there is no more.
- */
-bool exchange_field_next(const struct arena *arena, const struct exchange *x,
-                         struct bytes name, uint32_t *at,
-                         struct bytes *ret_value);
-
-/* Of the first; empty when there is none. */
-struct bytes exchange_field(const struct arena *arena, const struct exchange *x,
-                            struct bytes name);
-
-/* "GET /path", to name a request in the log; cut where text ends. */
-void exchange_name(const struct arena *arena, const struct exchange *x,
-                   char *text, size_t size);
-
-/*
- * Copies body bytes [off, off + len) out, from memory or from the spool.
- * Returns how many (less at the end), or -errno of the spool.
- */
-int64_t exchange_body_read(const struct arena *arena, const struct exchange *x,
-                           uint64_t off, void *to, size_t len);
 #endif

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "exchange_body.h"
 
+#include "exchange_request.h"
+
 #include <fcntl.h>
 #include <string.h>
 #include <unistd.h>

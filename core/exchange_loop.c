@@ -4,6 +4,7 @@
 #include "board.h"
 #include "board_interp.h"
 #include "board_worker.h"
+#include "exchange_writer.h"
 
 #include <stdlib.h>
 #include <unistd.h>

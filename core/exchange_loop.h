@@ -12,7 +12,7 @@
 #ifndef GCORN_CORE_EXCHANGE_LOOP_H
 #define GCORN_CORE_EXCHANGE_LOOP_H
 
-#include "exchange_interp.h"
+#include "exchange_take.h"
 
 struct exchange_loop {
     struct exchange_thread thread;

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: MIT */
-/* Where an interpreter gets its requests, and what it does without any. */
+#include "exchange_take.h"
+
 #include "board.h"
 #include "board_interp.h"
 #include "board_worker.h"
-#include "exchange_interp.h"
+#include "exchange_word.h"
+#include "exchange_writer.h"
 
 #include <stdlib.h>
 

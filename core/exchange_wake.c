@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Which interpreters a worker wakes, and when it leaves them alone. */
+#include "exchange_wake.h"
+
 #include "board.h"
 #include "board_interp.h"
 #include "exchange_worker.h"

@@ -51,21 +51,6 @@ char *exchange_head_room(struct exchange_table *table, struct exchange *x,
 struct http_field *exchange_fields_room(struct exchange_table *table,
                                         struct exchange *x, uint32_t count);
 
-/*
- * Appends decoded body bytes, moving from inline to chunks to the spools as
- * it grows. expected is the length when known, else 0, and picks the place at
- * once. Returns 0 or -errno of the spool (-ENOSPC, -EIO).
- */
-int exchange_body_append(struct exchange_table *table, struct exchange *x,
-                         struct bytes data, uint64_t expected);
-
-/*
- * The place of the body's next bytes, and how many fit, or NULL when it is
- * not in memory as one run. Received there, they are appended without a copy.
- */
-char *exchange_body_room(const struct exchange_table *table,
-                         const struct exchange *x, size_t *ret_room);
-
 /* READING -> READY: interpreters may take it. Wakes nobody yet. */
 void exchange_ready(struct exchange_table *table, struct exchange *x);
 
@@ -78,44 +63,6 @@ void exchange_body_done(struct exchange_table *table, struct exchange *x,
 
 /* Something changed: an event loop that runs it is to look. */
 void exchange_attend(struct exchange_table *table, const struct exchange *x);
-
-/*
- * Wakes interpreters for what became ready: the own one, else an idle one in
- * steal order once a request has waited a moment or the own interpreter is
- * known to be slow. Returns true when requests are still waiting: call again
- * within recheck_ns.
- */
-bool exchange_wake(struct exchange_table *table, uint64_t now,
-                   uint64_t *ret_recheck_ns);
-
-/*
- * After exchange_wake(): how long the worker may leave alone an interpreter
- * that deals quickly with a queue of requests; 0: there is no such queue.
- * More requests can wait that long, and the responses are best sent together.
- */
-uint64_t exchange_rest_ns(const struct exchange_table *table);
-
-/* A thread of the worker's own interpreters has nothing to do. */
-bool exchange_home_idles(const struct exchange_table *table);
-
-/* Takes the next slot that made progress; false when there is none. */
-bool exchange_progress(struct exchange_table *table, uint32_t *ret_slot);
-bool exchange_has_progress(const struct exchange_table *table);
-
-/* It is to be looked at in the next turn, as if it had made progress. */
-void exchange_again(struct exchange_table *table, const struct exchange *x);
-
-/*
- * The next part to send, checked against the arena. Returns 1, 0 when none is
- * published, or -EBADMSG when the interpreter wrote nonsense.
- */
-int exchange_part_next(struct exchange_table *table, struct exchange *x,
-                       uint32_t ahead, struct exchange_part *ret_part,
-                       const char **ret_bytes);
-
-/* The first count parts are sent: frees chunks, lets the interpreter go on. */
-void exchange_parts_sent(struct exchange_table *table, struct exchange *x,
-                         uint32_t count);
 
 /* The interpreter has let go. */
 bool exchange_is_done(const struct exchange *x);

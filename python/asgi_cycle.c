@@ -3,6 +3,8 @@
 
 #include "signals.h"
 
+#include "core/exchange_request.h"
+#include "core/exchange_writer.h"
 #include "core/log.h"
 #include "core/ws.h"
 

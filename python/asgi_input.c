@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 #include "asgi_state.h"
 
+#include "core/exchange_request.h"
 #include "core/exchange_stream.h"
+#include "core/exchange_writer.h"
 
 /* A body that is complete comes in pieces of at most this size. */
 #define PIECE_BYTES (256U << 10)

@@ -2,6 +2,7 @@
 #include "asgi_scope.h"
 
 #include "core/board.h"
+#include "core/exchange_request.h"
 #include "core/percent.h"
 
 #include <ctype.h>

@@ -10,6 +10,10 @@
 
 #include "names.h"
 #include "core/board.h"
+#include "core/http.h"
+
+struct arena;
+struct exchange;
 
 #define SCOPE_KEYS(X)                                                          \
     X(TYPE, "type")                                                            \

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 #include "asgi_state.h"
 
+#include "core/exchange_request.h"
 #include "core/exchange_stream.h"
+#include "core/exchange_writer.h"
 #include "core/ws.h"
 
 #include <string.h>

@@ -18,6 +18,7 @@
 #include "stamp.h"
 
 #include "core/exchange_loop.h"
+#include "core/exchange_writer.h"
 
 /* Words of messages: id, text. */
 #define ASGI_WORDS(X)                                                          \

@@ -2,6 +2,7 @@
 #include "environ.h"
 
 #include "core/board.h"
+#include "core/exchange_request.h"
 #include "core/percent.h"
 
 #include <ctype.h>

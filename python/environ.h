@@ -12,6 +12,10 @@
 
 #include "names.h"
 #include "core/board.h"
+#include "core/http.h"
+
+struct arena;
+struct exchange;
 
 #define ENVIRON_PORTS 256
 

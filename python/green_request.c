@@ -3,6 +3,8 @@
 
 #include "signals.h"
 #include "core/board.h"
+#include "core/exchange_request.h"
+#include "core/exchange_writer.h"
 
 /* When the arena has no chunk, it is asked again so soon. */
 #define STARVED_S 0.005

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "head.h"
+#include "core/exchange_writer.h"
 #include "core/http_write.h"
 
 #define LENGTH_MAX (INT64_MAX / 2)

@@ -19,6 +19,7 @@
 #include "wait_thread.h"
 
 #include "core/board.h"
+#include "core/exchange_take.h"
 #include "core/owner.h"
 
 /* The number after --channel, or -1. */

@@ -14,6 +14,7 @@
 #include "loader.h"
 #include "title.h"
 
+#include "core/exchange_take.h"
 #include "core/log_remote.h"
 #include "core/settings.h"
 

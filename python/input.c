@@ -2,6 +2,8 @@
 #include "input.h"
 
 #include "input_stream.h"
+#include "core/exchange_request.h"
+#include "core/exchange_writer.h"
 
 /* Lines are looked for in windows of this size. */
 #define WINDOW_BYTES 65536

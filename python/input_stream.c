@@ -2,6 +2,7 @@
 #include "input_stream.h"
 
 #include "core/exchange_stream.h"
+#include "core/exchange_writer.h"
 
 #define GROW_BYTES 65536U
 

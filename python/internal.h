@@ -12,7 +12,6 @@
 #include <Python.h>
 
 #include "core/base.h"
-#include "core/exchange_interp.h"
 
 /* The one place that drops references. */
 static inline void ref_drop(PyObject **ref)

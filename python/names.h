@@ -10,6 +10,7 @@
 #define GCORN_PYTHON_NAMES_H
 
 #include "internal.h"
+#include "core/bytes.h"
 
 #define NAMES_REMEMBERED 256
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "response.h"
 
+#include "core/exchange_writer.h"
 #include "core/http_write.h"
 #include "core/log.h"
 #include "head.h"

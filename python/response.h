@@ -14,6 +14,7 @@
 
 #include "stamp.h"
 #include "waits.h"
+#include "core/bytes.h"
 
 enum responder_kind {
     RESPONDER_START,

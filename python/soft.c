@@ -3,6 +3,7 @@
 
 #include "core/board.h"
 #include "core/board_interp.h"
+#include "core/exchange.h"
 
 #include <poll.h>
 #include <string.h>

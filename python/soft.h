@@ -14,6 +14,7 @@
 
 #include "host.h"
 
+struct exchange;
 struct soft;
 
 /* A thread that serves; NULL stands for "nobody looks". */

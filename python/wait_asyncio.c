@@ -11,6 +11,8 @@
 
 #include "core/board.h"
 #include "core/board_interp.h"
+#include "core/exchange_take.h"
+#include "core/exchange_writer.h"
 #include "core/ws.h"
 
 /* Requests taken in one turn of the loop, so that others get theirs. */

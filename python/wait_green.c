@@ -7,6 +7,8 @@
 #include "soft.h"
 #include "core/board.h"
 #include "core/board_interp.h"
+#include "core/exchange_take.h"
+#include "core/exchange_writer.h"
 
 #include <stdlib.h>
 #include <string.h>

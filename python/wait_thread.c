@@ -8,6 +8,8 @@
 #include "soft.h"
 #include "core/board.h"
 #include "core/board_interp.h"
+#include "core/exchange_take.h"
+#include "core/exchange_writer.h"
 
 /* Reading the CPU clock is a system call: not for each request. */
 #define CPU_EVERY 16

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "waits.h"
 
+#include "core/exchange_writer.h"
+
 /* Without the GIL. For a peer that is slow, data goes into the spool. */
 static void sleep_for_room(struct exchange_writer *writer, struct bytes *data)
 {

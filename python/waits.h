@@ -10,6 +10,9 @@
 #define GCORN_PYTHON_WAITS_H
 
 #include "internal.h"
+#include "core/bytes.h"
+
+struct exchange_writer;
 
 struct waits {
     /*

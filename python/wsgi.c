@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "wsgi.h"
 
+#include "core/exchange_request.h"
+#include "core/exchange_writer.h"
 #include "core/log.h"
 #include "environ.h"
 #include "filewrapper.h"

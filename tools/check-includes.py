@@ -31,8 +31,9 @@ ONLY_IN = {
 # What the exchange side of core is: the only part of it python may see.
 PYTHON_SEES = {
     "arena", "base", "board", "board_interp", "board_worker", "bytes",
-    "exchange", "exchange_interp",
-    "exchange_loop", "exchange_stream", "http", "http_write", "log",
+    "exchange", "exchange_loop", "exchange_peer", "exchange_request",
+    "exchange_stream", "exchange_take", "exchange_word", "exchange_writer",
+    "http", "http_write", "log",
     "log_remote", "owner", "percent",
     "settings", "stats", "template", "ws",
 }

@@ -7,6 +7,7 @@
 #include "core/board.h"
 #include "core/board_interp.h"
 #include "core/board_worker.h"
+#include "core/exchange_word.h"
 #include "core/log.h"
 
 #include <fcntl.h>

@@ -14,6 +14,8 @@
 
 #include "core/conn_list.h"
 
+struct board;
+
 /* More connections of a worker are counted, but not listed. */
 #define ROLL_LINES 512
 

@@ -2,6 +2,8 @@
 #include "worker.h"
 
 #include "core/board_worker.h"
+#include "core/exchange_progress.h"
+#include "core/exchange_wake.h"
 #include "core/log.h"
 #include "spawn.h"
 

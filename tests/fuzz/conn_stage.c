@@ -3,6 +3,9 @@
 
 #include "core/board.h"
 #include "core/board_interp.h"
+#include "core/exchange_progress.h"
+#include "core/exchange_request.h"
+#include "core/exchange_wake.h"
 
 #include <fcntl.h>
 #include <netinet/in.h>

@@ -11,7 +11,8 @@
 #define GCORN_TESTS_CONN_STAGE_H
 
 #include "core/conn_state.h"
-#include "core/exchange_interp.h"
+#include "core/exchange_take.h"
+#include "core/exchange_writer.h"
 
 #include "../unit/fake_ring.h"
 #include "../unit/site.h"

@@ -4,6 +4,7 @@
  * worker): exchanges and chunks, one line each. Looks and touches nothing.
  */
 #include "core/exchange.h"
+#include "core/exchange_word.h"
 
 #include <fcntl.h>
 #include <stdio.h>

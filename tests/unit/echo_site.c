@@ -4,7 +4,9 @@
 #include "core/board.h"
 #include "core/board_interp.h"
 #include "core/board_worker.h"
-#include "core/exchange_interp.h"
+#include "core/exchange_request.h"
+#include "core/exchange_take.h"
+#include "core/exchange_writer.h"
 #include "core/http_write.h"
 #include "core/log.h"
 

@@ -22,6 +22,8 @@
 #include "core/board.h"
 #include "core/board_interp.h"
 #include "core/board_worker.h"
+#include "core/exchange_part.h"
+#include "core/exchange_wake.h"
 #include "core/settings.h"
 
 #define WORKERS 2

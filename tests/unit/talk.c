@@ -3,6 +3,7 @@
 
 #include "core/board.h"
 #include "core/board_worker.h"
+#include "core/exchange_word.h"
 
 #include <arpa/inet.h>
 #include <netinet/in.h>

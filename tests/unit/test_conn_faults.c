@@ -7,7 +7,10 @@
 #include "core/board.h"
 #include "core/board_interp.h"
 #include "core/conn_state.h"
-#include "core/exchange_interp.h"
+#include "core/exchange_progress.h"
+#include "core/exchange_take.h"
+#include "core/exchange_wake.h"
+#include "core/exchange_writer.h"
 
 #include "fake_ring.h"
 #include "site.h"

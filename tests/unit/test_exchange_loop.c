@@ -5,8 +5,13 @@
 #include "core/board_interp.h"
 #include "core/board_worker.h"
 #include "core/exchange_loop.h"
+#include "core/exchange_part.h"
+#include "core/exchange_progress.h"
 #include "core/exchange_stream.h"
+#include "core/exchange_take.h"
+#include "core/exchange_wake.h"
 #include "core/exchange_worker.h"
+#include "core/exchange_writer.h"
 #include "site.h"
 
 #include <poll.h>

@@ -6,7 +6,12 @@
 #include "core/board.h"
 #include "core/board_interp.h"
 #include "core/board_worker.h"
-#include "core/exchange_interp.h"
+#include "core/exchange_part.h"
+#include "core/exchange_progress.h"
+#include "core/exchange_request.h"
+#include "core/exchange_take.h"
+#include "core/exchange_wake.h"
+#include "core/exchange_writer.h"
 #include "core/exchange_worker.h"
 #include "site.h"
 

@@ -6,6 +6,7 @@
 #include "play_master.h"
 #include "core/board.h"
 #include "core/board_interp.h"
+#include "core/exchange_word.h"
 
 #include <fcntl.h>
 #include <setjmp.h>

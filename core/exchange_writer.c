@@ -1,9 +1,12 @@
 /* SPDX-License-Identifier: MIT */
-#include "exchange_interp.h"
+#include "exchange_writer.h"
 
 #include "board.h"
 #include "board_interp.h"
 #include "board_worker.h"
+#include "exchange_part.h"
+#include "exchange_take.h"
+#include "exchange_word.h"
 #include "futex.h"
 
 #include <string.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "exchange.h"
+#include "exchange_request.h"
 
 #include <stdio.h>
 #include <string.h>

@@ -1,49 +1,17 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * exchange_interp - the interpreter's side: take a request from any worker,
- * write the response, sleep. No Python in here; the caller releases the GIL
- * around everything marked "blocks".
+ * exchange_writer - an interpreter's side of a request that it took: write the
+ * response, ask for the body, let go. No Python in here; the caller releases
+ * the GIL around what is marked "blocks".
  *
- * One exchange_site per process; one exchange_writer per request in progress.
- * Threads of one interpreter share the site: it is read-only after init but
- * for atomics. Each thread has its own exchange_thread.
+ * One for each request in progress, set up by exchange_take().
  */
-#ifndef GCORN_CORE_EXCHANGE_INTERP_H
-#define GCORN_CORE_EXCHANGE_INTERP_H
+#ifndef GCORN_CORE_EXCHANGE_WRITER_H
+#define GCORN_CORE_EXCHANGE_WRITER_H
 
 #include "exchange.h"
 
-struct board;
-struct board_interp;
-
-struct exchange_site {
-    struct board *board;
-    struct arena *arenas; /* one per worker slot */
-};
-
-/* Maps every arena. May be called before a fork. 0 or -errno. */
-int exchange_site_init(struct exchange_site *site, struct board *board);
-void exchange_site_done(struct exchange_site *site);
-
-/* A thread that serves requests for interpreter slot interp. */
-struct exchange_thread {
-    struct exchange_site *site;
-    struct board_interp *self;
-    uint32_t interp;
-    uint32_t home;          /* worker slot */
-    uint32_t bed;           /* its number among the interpreter's threads */
-    uint32_t cursor;        /* where the last request of the home was found */
-    uint32_t unrung;        /* responses finished but not announced */
-    uint32_t unrung_worker; /* whose they are */
-    uint64_t unrung_ns;     /* since when */
-    uint64_t slow_ns;       /* when a request last took long */
-    uint32_t unmetered;     /* requests since CPU time was last measured */
-    bool polite;            /* leaves alone what was offered to others */
-    bool patient;           /* announces nothing before exchange_announce() */
-};
-
-void exchange_thread_init(struct exchange_thread *thread,
-                          struct exchange_site *site, uint32_t interp);
+struct exchange_thread;
 
 /* The writing end of one response. All private. */
 struct exchange_writer {
@@ -62,22 +30,6 @@ struct exchange_writer {
     uint64_t spool_from; /* in the stretch: what is not yet published */
     uint64_t spool_to;
 };
-
-/*
- * Takes a ready request, own worker first, then in steal order. The writer is
- * set up for its response. False when there is none. Does not block.
- */
-bool exchange_take(struct exchange_thread *thread,
-                   struct exchange_writer *writer);
-
-/* One is ready at home that it would take. */
-bool exchange_is_ready(const struct exchange_thread *thread);
-
-/*
- * Sleeps until a request may be ready or the doorbell was rung for another
- * reason (a state change). Announces what is unrung first. Blocks.
- */
-void exchange_sleep(struct exchange_thread *thread);
 
 /*
  * Room for response bytes: at least 1, at most a chunk. Returns the room in
@@ -159,9 +111,6 @@ void exchange_nudge(struct exchange_writer *writer);
  * are slow, else together with the next ones.
  */
 void exchange_finish(struct exchange_writer *writer);
-
-/* Rings for what is unrung: before a call that may take long. */
-void exchange_announce(struct exchange_thread *thread);
 
 static inline bool exchange_is_idle(const struct exchange_writer *writer)
 {
