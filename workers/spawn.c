@@ -277,7 +277,7 @@ static _Noreturn void worker_child(struct master *master, uint32_t slot,
     struct worker_spec spec = {
         .board = master->board,
         .slot = slot,
-        .io = backend_of(master->config),
+        .ring = {.backend = backend_of(master->config)},
         .logs = &master->logs,
         .live = master->live,
         .roll = &master->roll,

@@ -97,8 +97,8 @@ static int listen_all(struct worker *worker)
 
 static int open_ring(struct worker *worker)
 {
-    struct ring_config config = {.backend = worker->spec->io};
-    int error = ring_open(&worker->ring, &config);
+    const struct ring_config *config = &worker->spec->ring;
+    int error = ring_open(&worker->ring, config);
     char why[RING_WHY_BYTES];
 
     if (error) {
@@ -106,7 +106,7 @@ static int open_ring(struct worker *worker)
         log_error("Worker cannot do I/O: %s", why);
         return error;
     }
-    if (worker->spec->io == RING_AUTO && *ring_why(worker->ring) &&
+    if (config->backend == RING_AUTO && *ring_why(worker->ring) &&
         atomic_exchange(&worker->spec->board->epoll_said, 1) == 0)
         log_info("Using epoll: %s", ring_why(worker->ring));
     ring_poll(worker->ring, worker->self->doorbell_fd, DOORBELL_TOKEN);

@@ -17,7 +17,7 @@ struct worker_spec {
     struct board *board;
     uint32_t slot;
     int listen_fd[BOARD_LISTENERS_MAX]; /* -1: none; index as board->listener */
-    enum ring_backend io;
+    struct ring_config ring;
     struct conn_config conn;
     struct access_config access;
     struct logs *logs; /* opened anew on BOARD_COMMAND_REOPEN */

@@ -1,7 +1,12 @@
 # SPDX-License-Identifier: MIT
 """Where io_uring is forbidden, and with the profile that is shipped."""
 
+import ctypes
 import errno
+import os
+import resource
+import subprocess
+import sys
 
 import pytest
 
@@ -10,7 +15,35 @@ from server import ROOT, Server
 
 pytestmark = pytest.mark.gcorn
 URING = ("io_uring_setup", "io_uring_enter", "io_uring_register")
+NEW_MOUNTS = 0x20000
+BIND, PRIVATE = 0x1000, 0x44000  # MS_REC | MS_PRIVATE
 PROFILE = ROOT / "tools" / "deploy" / "seccomp-gcorn.json"
+
+
+def disabled(path):
+    """For a process to come: refused as by kernel.io_uring_disabled = 2. A
+    file is laid over the sysctl where only it sees that: the real one is for
+    the whole machine."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    path.write_text("2\n")
+    refuse = seccomp.enter(seccomp.forbidding(URING, errno.EPERM))
+
+    def enter():
+        sysctl = b"/proc/sys/kernel/io_uring_disabled"
+        if (libc.unshare(NEW_MOUNTS)
+                or libc.mount(b"none", b"/", None, PRIVATE, None)
+                or libc.mount(bytes(path), sysctl, None, BIND, None)):
+            raise OSError(ctypes.get_errno(), "cannot mount")
+        refuse()
+    return enter
+
+
+def serves(server):
+    with server.connect() as connection:
+        for _ in range(20):
+            assert connection.request("/").body == b"hello"
+        assert connection.request(
+            "/echo", "POST", body=b"b" * 300000).body == b"b" * 300000
 
 
 @pytest.mark.parametrize("error, words", [
@@ -22,13 +55,35 @@ def test_forbidden_in_the_usual_ways(start, error, words):
     """As by Docker and as by Podman. It serves, and says once why not so."""
     server = start("probe:app", "-w", "3",
                    rlimit=seccomp.enter(seccomp.forbidding(URING, error)))
-    with server.connect() as connection:
-        for _ in range(20):
-            assert connection.request("/").body == b"hello"
-        assert connection.request(
-            "/echo", "POST", body=b"b" * 300000).body == b"b" * 300000
+    serves(server)
     assert server.log().count("Using epoll: " + words) == 1
     assert server.log().count("Using epoll") == 1
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="SKIPPED: only root mounts")
+def test_forbidden_by_the_administrator(start, tmp_path):
+    enter = disabled(tmp_path / "sysctl")
+    try:
+        subprocess.run(["true"], preexec_fn=enter, check=True)
+    except subprocess.SubprocessError:
+        pytest.skip("SKIPPED: no sysctl to lay a file over")
+    server = start("probe:app", "-w", "2", rlimit=enter)
+    serves(server)
+    assert server.log().count("Using epoll: io_uring is forbidden: "
+                              "kernel.io_uring_disabled is 2") == 1
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="SKIPPED: only root becomes "
+                    "somebody whose locked memory counts")
+def test_no_memory_to_lock(start):
+    def limit():
+        resource.setrlimit(resource.RLIMIT_MEMLOCK, (0, 0))
+
+    server = start("probe:app", "-w", "2", "--user", "nobody", rlimit=limit)
+    serves(server)
+    # Kernels that do not count rings (5.12 to 6.13) have nothing to refuse.
+    assert ("Using epoll" not in server.log() or server.log().count(
+        "Using epoll: RLIMIT_MEMLOCK (0 KiB) is too small") == 1)
 
 
 def test_asked_for_but_forbidden(tmp_path):
@@ -57,9 +112,6 @@ def test_the_profile_is_enough_for_gcorn(start, tmp_path):
 def test_the_profile_refuses_what_it_should(tmp_path):
     """As the tests' Python sees it; asked by numbers, so that nothing else
     than the profile can say no."""
-    import ctypes
-    import subprocess
-    import sys
     known = seccomp.numbers()
     script = tmp_path / "ask.py"
     script.write_text(

@@ -20,7 +20,7 @@ int main(int argc, char **argv)
     if (argc > 2)
         options.interps = (uint32_t)strtoul(argv[2], NULL, 10);
     if (argc > 3 && strcmp(argv[3], "epoll") == 0)
-        options.io = RING_EPOLL;
+        options.ring.backend = RING_EPOLL;
     if (argc > 4 && strcmp(argv[4], "log") == 0)
         options.access_log_fd = STDOUT_FILENO;
     if (echo_start(&site, &options) != 0)

@@ -271,7 +271,7 @@ static pid_t start_worker(const struct echo_site *site)
 {
     struct worker_spec spec = {
         .board = site->board,
-        .io = site->options.io,
+        .ring = site->options.ring,
         .conn = site->options.conn,
         .access = {.fd = site->options.access_log_fd,
                    .format = site->options.access_log_format
@@ -394,7 +394,6 @@ void echo_defaults(struct echo_options *options)
     *options = (struct echo_options){
         .interps = 1,
         .slots = 256,
-        .io = RING_AUTO,
         .access_log_fd = -1,
         .error_log_fd = STDERR_FILENO,
         .conn = {.limits = {.line_bytes = 4094,

@@ -21,7 +21,7 @@
 struct echo_options {
     uint32_t interps; /* 1 to BOARD_INTERPS_PER_WORKER */
     uint32_t slots;   /* exchanges: a multiple of 64 */
-    enum ring_backend io;
+    struct ring_config ring;
     struct conn_config conn;
     int access_log_fd; /* -1: off */
     int error_log_fd;

@@ -44,7 +44,7 @@ int talk_set_up(void **state)
     site->log_fd = memfd_create("log", MFD_CLOEXEC);
     site->access_fd = memfd_create("access", MFD_CLOEXEC);
     echo_defaults(&site->options);
-    site->options.io = talk_backend();
+    site->options.ring.backend = talk_backend();
     site->options.error_log_fd = site->log_fd;
     *state = site;
     return 0;

@@ -2,15 +2,18 @@
 /*
  * Which backend is taken, and what is said about it, where io_uring is
  * forbidden: by a container's seccomp profile (EPERM with Docker, ENOSYS with
- * Podman) or by RLIMIT_MEMLOCK. Each in a child, which cannot undo it.
+ * Podman), by the administrator, or by RLIMIT_MEMLOCK. Each in a child, which cannot undo it.
  */
 #include "core/ring.h"
 
 #include <linux/filter.h>
 #include <linux/seccomp.h>
+#include <sched.h>
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
@@ -86,6 +89,30 @@ static int child_without_register(int error, const char *words)
     return is_refused(error, words);
 }
 
+/*
+ * As the kernel refuses where the administrator forbids io_uring to all: with
+ * EPERM, and the sysctl says so. The sysctl is a file laid over the real one in
+ * a mount namespace: the real one is for the whole machine.
+ */
+static int child_without_sysctl(int error, const char *words)
+{
+    char path[] = "/tmp/gcorn-XXXXXX";
+    int fd = mkstemp(path);
+    bool laid;
+
+    if (fd < 0 || write(fd, "2\n", 2) != 2)
+        return CANNOT_TRY;
+    close(fd);
+    laid = unshare(CLONE_NEWNS) == 0 &&
+           mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0 &&
+           mount(path, "/proc/sys/kernel/io_uring_disabled", NULL, MS_BIND,
+                 NULL) == 0;
+    unlink(path);
+    if (!laid || !forbid(SYS_io_uring_setup, SYS_io_uring_setup, EPERM))
+        return CANNOT_TRY;
+    return is_refused(error, words);
+}
+
 static int child_without_memory(int error, const char *words)
 {
     struct rlimit none = {0, 0};
@@ -139,6 +166,12 @@ static void test_incomplete_profiles(void **state)
         skip();
     run_child(child_without_enter, EPERM, "otherwise than expected");
     run_child(child_without_register, EPERM, "forbidden");
+}
+
+static void test_forbidden_by_sysctl(void **state)
+{
+    (void)state;
+    run_child(child_without_sysctl, EPERM, "kernel.io_uring_disabled is 2");
 }
 
 /* Kernels that do not count rings (5.12 to 6.13) have nothing to refuse. */
@@ -204,6 +237,7 @@ int main(void)
         cmocka_unit_test(test_docker),
         cmocka_unit_test(test_podman),
         cmocka_unit_test(test_incomplete_profiles),
+        cmocka_unit_test(test_forbidden_by_sysctl),
         cmocka_unit_test(test_no_memory_to_lock),
         cmocka_unit_test(test_auto_never_fails),
         cmocka_unit_test(test_epoll_on_request),
