@@ -174,12 +174,27 @@ static void call_spool(struct stage_call *call, size_t n)
     exchange_spool(&call->writer, (struct bytes){text, n % sizeof(text)});
 }
 
+static void call_read_stream(struct stage_call *call)
+{
+    struct exchange *x = call->writer.x;
+    char text[20000];
+    size_t n = min_u64(exchange_stream_left(x), sizeof(text));
+
+    if (exchange_stream_peek(call->writer.arena, x, 0, text, n) &&
+        exchange_stream_drop(x, n))
+        exchange_nudge(&call->writer);
+}
+
 /* What exchange_body_wait() does, without blocking. */
 static void call_want_body(struct stage_call *call)
 {
     struct exchange *x = call->writer.x;
     uint32_t state = EXCHANGE_BODY_PENDING;
 
+    if (x->body_kind == EXCHANGE_BODY_STREAM) {
+        call_read_stream(call);
+        return;
+    }
     if (atomic_compare_exchange_strong(&x->body_state, &state,
                                        EXCHANGE_BODY_WANTED))
         exchange_flush(&call->writer);
@@ -347,6 +362,7 @@ struct stage *stage_new(const uint8_t *script, size_t size)
     stage->left = size - 3;
     stage->clock_ns = NS_PER_S;
     stage->board = site_new(1, STAGE_SLOTS, STAGE_CHUNKS);
+    atomic_store(&stage->board->streams, script[2] >> 3 & 1);
     stage->ring = fake_ring_new(&ring);
     file_make(stage);
     set_open(stage);
