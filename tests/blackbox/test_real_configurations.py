@@ -17,10 +17,9 @@ import venv
 
 import pytest
 
-import client
 from client import wait_until
 from proxies import Nginx
-from server import APPS, COMMAND, ROOT, Server, free_port
+from server import COMMAND, ROOT, Server, free_port
 from test_django import SITE, prepare
 from test_systemd import Notify, activated, listening_at
 
@@ -145,25 +144,6 @@ def test_the_unit_is_valid(root, site):
     done = subprocess.run(["systemd-analyze", "verify", "--man=no", *units],
                           capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-
-
-@pytest.mark.skipif(not os.path.isdir("/run/systemd/system"),
-                    reason="systemd does not run here")
-def test_under_systemd_itself(tmp_path):
-    name = "gcorn-test-%d" % os.getpid()
-    port = free_port()
-    start = subprocess.run(
-        ["systemd-run", "--collect", "--unit", name, "--service-type=notify",
-         "--property=TimeoutStartSec=60", "--setenv=VIRTUAL_ENV=" + sys.prefix,
-         str(pathlib.Path(COMMAND[0]).resolve()), "-w", "1", "-b",
-         "127.0.0.1:%d" % port, "--chdir", str(APPS), "probe:app"],
-        capture_output=True, text=True, timeout=90)
-    try:
-        assert start.returncode == 0, start.stderr
-        # The command returns when the service is ready.
-        assert client.get(("127.0.0.1", port), "/").status == 200
-    finally:
-        subprocess.run(["systemctl", "stop", name], timeout=90)
 
 
 def test_the_entry_point_of_an_image(root, site, tmp_path):
