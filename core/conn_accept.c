@@ -1,6 +1,10 @@
 /* SPDX-License-Identifier: MIT */
+#include "conn_accept.h"
+
 #include "board.h"
-#include "conn_steps.h"
+#include "conn_edge.h"
+#include "conn_receive.h"
+#include "conn_set.h"
 
 #include <arpa/inet.h>
 #include <netinet/in.h>

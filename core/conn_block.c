@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "conn_block.h"
 
-#include "conn_steps.h"
+#include "conn_set.h"
 
 /*
  * The smallest kind that fits and has one left. A larger one than needed is

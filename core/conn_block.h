@@ -8,8 +8,16 @@
 
 #include "base.h"
 
+struct conn_set;
+
 /* Sizes of the blocks. */
 enum conn_block { CONN_SMALL, CONN_LARGE, CONN_HUGE, CONN_BLOCKS };
+
+#define CONN_SMALL_BYTES 8192
+#define CONN_LARGE_BYTES (128U << 10)
+/* A connection that pipelines can fill all of the ring's receive buffers
+ * before it is stopped. */
+#define CONN_HUGE_BYTES ((2U << 20) + (128U << 10))
 
 struct conn_span {
     char *at; /* NULL: none */
@@ -18,4 +26,10 @@ struct conn_span {
     uint32_t size;
     uint32_t kind; /* enum conn_block */
 };
+
+/* A block of at least size bytes; a smaller one when there is
+ * no such and less is acceptable. at is NULL when there is none. */
+void conn_block_get(struct conn_set *set, struct conn_span *span, size_t size,
+                    bool less);
+void conn_block_put(struct conn_set *set, struct conn_span *span);
 #endif

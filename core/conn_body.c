@@ -1,5 +1,12 @@
 /* SPDX-License-Identifier: MIT */
-#include "conn_steps.h"
+#include "conn_body.h"
+
+#include "conn_answer.h"
+#include "conn_block.h"
+#include "conn_input.h"
+#include "conn_receive.h"
+#include "conn_set.h"
+#include "conn_stream.h"
 #include "exchange_body.h"
 
 #include <string.h>

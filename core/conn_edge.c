@@ -4,9 +4,10 @@
  * allowed to: the PROXY protocol before the first request, header fields of
  * trusted peers, uwsgi. A request that none of this is about never comes here.
  */
-#include "conn_steps.h"
+#include "conn_edge.h"
 
-#include "uwsgi.h"
+#include "conn_input.h"
+#include "conn_set.h"
 
 #include <stdio.h>
 #include <string.h>

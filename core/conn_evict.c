@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-#include "conn_steps.h"
+#include "conn_evict.h"
+
+#include "conn_body.h"
+#include "conn_set.h"
 
 /* Who sends a body at this rate, or for less than this time, is left alone. */
 #define FAIR_BYTES_PER_S 4096

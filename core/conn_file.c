@@ -1,6 +1,10 @@
 /* SPDX-License-Identifier: MIT */
-#include "conn_steps.h"
+#include "conn_file.h"
 
+#include "conn_block.h"
+#include "conn_close.h"
+#include "conn_set.h"
+#include "conn_static.h"
 #include "exchange_part.h"
 #include "exchange_word.h"
 #include "file_send.h"

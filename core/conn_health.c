@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 #include "conn_health.h"
 
+#include "conn_answer.h"
+#include "conn_local.h"
+#include "conn_set.h"
 #include "health.h"
 
 static enum health health_now(const struct conn_set *set)

@@ -7,7 +7,10 @@
 #ifndef GCORN_CORE_CONN_HEALTH_H
 #define GCORN_CORE_CONN_HEALTH_H
 
-#include "conn_local.h"
+#include "base.h"
+
+struct conn;
+struct conn_set;
 
 /* A conn_local_fn. */
 bool conn_health(struct conn_set *set, struct conn *c, const char *head);

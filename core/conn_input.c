@@ -1,5 +1,19 @@
 /* SPDX-License-Identifier: MIT */
+#include "conn_input.h"
+
+#include "conn_accept.h"
+#include "conn_answer.h"
+#include "conn_block.h"
+#include "conn_body.h"
+#include "conn_close.h"
+#include "conn_edge.h"
+#include "conn_evict.h"
 #include "conn_local.h"
+#include "conn_receive.h"
+#include "conn_set.h"
+#include "conn_skip.h"
+#include "conn_socket.h"
+#include "conn_stream.h"
 
 #include <string.h>
 
@@ -101,11 +115,18 @@ static bool exchange_fill(struct conn_set *set, struct conn *c,
     return true;
 }
 
+/* A request of which a proxy or gateway may have something to say. */
+static bool is_edged(const struct conn_set *set, const struct conn *c)
+{
+    return set->request.flags & (HTTP_FORWARDED | HTTP_GATEWAY) ||
+           c->flags & CONN_PROXIED;
+}
+
 /* A whole head is at data. Returns how much of data is used. */
 static size_t on_head(struct conn_set *set, struct conn *c, struct bytes data)
 {
     size_t head_len = set->request.head_len;
-    bool edged = conn_is_edged(set, c);
+    bool edged = is_edged(set, c);
     enum http_error error;
 
     c->flags &= (uint16_t) ~(CONN_FRESH | CONN_EXPECT | CONN_STREAM);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "conn_late.h"
 
-#include "conn_state.h"
+#include "conn_set.h"
 
 #include <string.h>
 

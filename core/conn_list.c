@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "conn_list.h"
 
-#include "conn_state.h"
+#include "conn_set.h"
 #include "exchange_request.h"
 
 #include <string.h>

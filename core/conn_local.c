@@ -2,6 +2,7 @@
 #include "conn_local.h"
 
 #include "conn_health.h"
+#include "conn_static.h"
 
 /* Asked in this order; the bit in config->local switches one on. */
 static const struct {

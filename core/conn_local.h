@@ -12,7 +12,7 @@
 #ifndef GCORN_CORE_CONN_LOCAL_H
 #define GCORN_CORE_CONN_LOCAL_H
 
-#include "conn_steps.h"
+#include "conn_set.h"
 
 /*
  * Looks at set->request and set->fields; head is what their offsets count

@@ -1,5 +1,16 @@
 /* SPDX-License-Identifier: MIT */
-#include "conn_steps.h"
+#include "conn_output.h"
+
+#include "conn_answer.h"
+#include "conn_body.h"
+#include "conn_close.h"
+#include "conn_file.h"
+#include "conn_input.h"
+#include "conn_log.h"
+#include "conn_set.h"
+#include "conn_skip.h"
+#include "conn_socket.h"
+#include "conn_static.h"
 #include "exchange_part.h"
 
 #include <string.h>
@@ -127,22 +138,6 @@ void conn_send_page(struct conn_set *set, struct conn *c, size_t len)
     c->inflight |= CONN_IN(CONN_OP_SEND);
     conn_deadline(set, c, set->config->send_timeout_ms);
     ring_send(set->ring, c->fd, &c->iov, 1, conn_token(c, CONN_OP_SEND));
-}
-
-void conn_account(struct conn_set *set, struct conn *c, uint64_t bytes)
-{
-    const struct exchange *x = c->x;
-    struct stats *stats = set->stats;
-
-    conn_count_status(set, (int)x->status);
-    stats_observe(&stats->latency,
-                  conn_between(conn_job(set, x)->head_ns, set->now_ns));
-    stats_observe(&stats->queue, conn_between(x->ready_ns, x->started_ns));
-    stats_observe(&stats->service, conn_between(x->started_ns, x->finished_ns));
-    if (unlikely(x->cpu_ns != 0))
-        stats_observe(&stats->cpu, x->cpu_ns);
-    if (set->log)
-        conn_log(set, c, (int)x->status, bytes);
 }
 
 /* A reset would destroy what is on its way, if the peer still sends. */

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT */
-/*
- * A request was answered while its body was still coming. The rest of it is
- * read and thrown away, so that the connection can go on with the next one:
- * within a bound, after which reading on costs more than a new connection.
- */
-#include "conn_steps.h"
+#include "conn_skip.h"
+
+#include "conn_block.h"
+#include "conn_close.h"
+#include "conn_input.h"
+#include "conn_receive.h"
+#include "conn_set.h"
 
 /* In c->page, which has no other use meanwhile. */
 struct skip {

@@ -1,7 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 #include "conn_socket.h"
 
-#include "conn_steps.h"
+#include "conn_answer.h"
+#include "conn_close.h"
+#include "conn_log.h"
+#include "conn_output.h"
+#include "conn_set.h"
 #include "exchange_request.h"
 
 /* How long the client's close frame is waited for. */

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-#include "conn_steps.h"
+#include "conn_block.h"
+#include "conn_close.h"
+#include "conn_set.h"
+#include "conn_socket.h"
 
 #include <string.h>
 

@@ -1,5 +1,10 @@
 /* SPDX-License-Identifier: MIT */
-#include "conn_steps.h"
+#include "conn_block.h"
+#include "conn_close.h"
+#include "conn_output.h"
+#include "conn_set.h"
+#include "conn_socket.h"
+#include "conn_stream.h"
 #include "exchange_part.h"
 #include "exchange_progress.h"
 #include "exchange_request.h"

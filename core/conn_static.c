@@ -9,10 +9,15 @@
  * takes 200 us, sendfile() 76, mmap() and send 172; the ring's splice goes to a
  * helper thread of the kernel: 250 us for 64 KiB (Linux 6.18, loopback).
  */
+#include "conn_static.h"
+
+#include "conn_answer.h"
+#include "conn_close.h"
 #include "conn_late.h"
 #include "conn_local.h"
+#include "conn_log.h"
+#include "conn_set.h"
 #include "file_send.h"
-#include "static_part.h"
 #include "static_path.h"
 
 #include <stdio.h>

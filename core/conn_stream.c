@@ -1,9 +1,18 @@
 /* SPDX-License-Identifier: MIT */
+#include "conn_stream.h"
+
 #include "board.h"
 #include "board_interp.h"
-#include "conn_steps.h"
+#include "conn_answer.h"
+#include "conn_block.h"
+#include "conn_body.h"
+#include "conn_input.h"
+#include "conn_output.h"
+#include "conn_receive.h"
+#include "conn_set.h"
+#include "conn_skip.h"
+#include "conn_socket.h"
 #include "exchange_part.h"
-#include "exchange_word.h"
 
 /*
  * Where interpreters have event loops, a request is handed over before its
@@ -288,16 +297,11 @@ void conn_stream_end(struct conn_set *set, struct conn *c)
 static struct board_interp *loop_of(struct conn_set *set,
                                     const struct exchange *x)
 {
-    uint64_t word = atomic_load_explicit(&x->word, memory_order_acquire);
-    enum exchange_state state = exchange_word_state(word);
-    uint32_t slot = exchange_word_interp(word);
-    struct board_interp *interp;
+    struct board_interp *taker = exchange_taker(set->table, x);
 
-    if ((state != EXCHANGE_RUNNING && state != EXCHANGE_RESPONDING) ||
-        slot >= set->table->board->interp_slots)
+    if (!taker || exchange_is_done(x) || !atomic_load(&taker->by_doorbell))
         return NULL;
-    interp = board_interp(set->table->board, slot);
-    return atomic_load(&interp->by_doorbell) ? interp : NULL;
+    return taker;
 }
 
 /* With the time that an exception gets to end what holds it up. */

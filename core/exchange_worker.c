@@ -82,22 +82,37 @@ static void chunks_drop(struct exchange_table *table, struct exchange *x)
         arena_chunk_put(&table->arena, slot, slot);
 }
 
-void exchange_attend(struct exchange_table *table, const struct exchange *x)
+struct board_interp *exchange_taker(const struct exchange_table *table,
+                                    const struct exchange *x)
 {
     uint64_t word = word_of(x);
-    enum exchange_state state = exchange_word_state(word);
-    uint32_t slot = exchange_word_interp(word);
-    uint32_t own = slot_of(table, x);
-    struct board_interp *interp;
+    uint32_t interp = exchange_word_interp(word);
 
-    if ((state != EXCHANGE_RUNNING && state != EXCHANGE_RESPONDING) ||
-        slot >= table->board->interp_slots)
+    switch (exchange_word_state(word)) {
+    case EXCHANGE_RUNNING:
+    case EXCHANGE_RESPONDING:
+    case EXCHANGE_DONE:
+        return interp < table->board->interp_slots
+                   ? board_interp(table->board, interp)
+                   : NULL;
+    case EXCHANGE_FREE:
+    case EXCHANGE_READING:
+    case EXCHANGE_READY:
+        break;
+    }
+    return NULL;
+}
+
+void exchange_attend(struct exchange_table *table, const struct exchange *x)
+{
+    struct board_interp *interp = exchange_taker(table, x);
+    uint32_t slot = slot_of(table, x);
+
+    if (!interp || exchange_is_done(x) ||
+        !atomic_load_explicit(&interp->by_doorbell, memory_order_relaxed))
         return;
-    interp = board_interp(table->board, slot);
-    if (!atomic_load_explicit(&interp->by_doorbell, memory_order_relaxed))
-        return;
-    atomic_fetch_or(&table->arena.header->attention[own / 64],
-                    1ULL << own % 64);
+    atomic_fetch_or(&table->arena.header->attention[slot / 64],
+                    1ULL << slot % 64);
     board_wake_interp(interp);
 }
 

@@ -64,6 +64,10 @@ void exchange_body_done(struct exchange_table *table, struct exchange *x,
 /* Something changed: an event loop that runs it is to look. */
 void exchange_attend(struct exchange_table *table, const struct exchange *x);
 
+/* The interpreter that has it, or NULL: none, or the word is nonsense. */
+struct board_interp *exchange_taker(const struct exchange_table *table,
+                                    const struct exchange *x);
+
 /* The interpreter has let go. */
 bool exchange_is_done(const struct exchange *x);
 

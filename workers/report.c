@@ -6,6 +6,7 @@
 #include "core/board.h"
 #include "core/board_interp.h"
 #include "core/board_worker.h"
+#include "core/conn_list.h"
 #include "core/health.h"
 
 #include <math.h>

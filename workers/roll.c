@@ -3,6 +3,7 @@
 
 #include "core/board.h"
 #include "core/board_worker.h"
+#include "core/conn_set.h"
 
 #include <sys/mman.h>
 

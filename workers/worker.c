@@ -2,6 +2,7 @@
 #include "worker.h"
 
 #include "core/board_worker.h"
+#include "core/conn_set.h"
 #include "core/exchange_progress.h"
 #include "core/exchange_wake.h"
 #include "core/log.h"

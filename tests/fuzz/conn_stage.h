@@ -10,7 +10,7 @@
 #ifndef GCORN_TESTS_CONN_STAGE_H
 #define GCORN_TESTS_CONN_STAGE_H
 
-#include "core/conn_state.h"
+#include "core/conn_set.h"
 #include "core/exchange_take.h"
 #include "core/exchange_writer.h"
 

@@ -5,6 +5,7 @@
  * may be left: no connection, exchange, chunk, block, file or deadline.
  */
 #include "conn_stage.h"
+#include "core/conn_block.h"
 
 static void nothing_left(struct stage *stage)
 {
