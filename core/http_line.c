@@ -5,6 +5,7 @@
  * split at different places is a way in for a second request.
  */
 #include "http_head.h"
+#include "ip.h"
 
 static enum http_method method_find(struct bytes text, bool any_case)
 {
@@ -65,18 +66,65 @@ static bool take_method(struct http_head *head, size_t start, size_t end)
     return text.n > 0;
 }
 
-/*
- * Returns the length of "[...]" at the start of text, or 0. More than addresses
- * pass (IPvFuture, a zone): what they mean is for the application to say.
- */
+static bool is_hex(char c)
+{
+    return http_is_digit(c) || (c >= 'a' && c <= 'f') || (c >= 'A' && c <= 'F');
+}
+
+/* Each percent sign is the start of an escape. */
+static bool is_escaped_well(struct bytes text)
+{
+    const char *at = memchr(text.p, '%', text.n);
+
+    while (at) {
+        size_t left = (size_t)(text.p + text.n - at);
+
+        if (left < 3 || !is_hex(at[1]) || !is_hex(at[2]))
+            return false;
+        at = memchr(at + 3, '%', left - 3);
+    }
+    return true;
+}
+
+/* "v" 1*HEXDIG "." and something, of what addresses may become. */
+static bool is_future(struct bytes text)
+{
+    size_t pos = 1;
+
+    while (pos < text.n && is_hex(text.p[pos]))
+        pos++;
+    return (text.p[0] == 'v' || text.p[0] == 'V') && pos > 1 &&
+           text.n - pos > 1 && text.p[pos] == '.';
+}
+
+/* An IPv6 address, maybe with a zone (RFC 6874: "%25eth0"). */
+static bool is_address(struct bytes text)
+{
+    const char *zone = memchr(text.p, '%', text.n);
+    struct ip ip;
+
+    if (zone) {
+        if ((size_t)(text.p + text.n - zone) < 4 || memcmp(zone, "%25", 3) != 0)
+            return false;
+        text.n = (size_t)(zone - text.p);
+    }
+    return memchr(text.p, ':', text.n) && ip_parse(text, &ip) == 0;
+}
+
+/* Returns the length of "[...]" at the start of text, or 0 (RFC 3986 3.2.2). */
 static size_t ip_literal(struct bytes text)
 {
+    struct bytes inner = {text.p + 1, 0};
     size_t pos = 1;
 
     while (pos < text.n &&
            (text.p[pos] == ':' || http_is_class(text.p[pos], HTTP_CLASS_HOST)))
         pos++;
-    return pos > 1 && pos < text.n && text.p[pos] == ']' ? pos + 1 : 0;
+    inner.n = pos - 1;
+    if (pos == text.n || text.p[pos] != ']' || inner.n == 0 ||
+        !is_escaped_well(inner))
+        return 0;
+    return is_address(inner) || is_future(inner) ? pos + 1 : 0;
 }
 
 bool http_line_authority(struct bytes text, size_t *ret_host_len)
@@ -90,6 +138,8 @@ bool http_line_authority(struct bytes text, size_t *ret_host_len)
     } else {
         while (pos < text.n && http_is_class(text.p[pos], HTTP_CLASS_HOST))
             pos++;
+        if (!is_escaped_well((struct bytes){text.p, pos}))
+            return false;
     }
     *ret_host_len = pos;
     if (pos < text.n && text.p[pos++] != ':')

@@ -92,15 +92,33 @@ static enum http_error take_coding(struct http_request *request,
     return HTTP_ERROR_NONE;
 }
 
+/* Takes the first element off a list; what is empty is to be ignored. */
+static struct bytes next_item(struct bytes *list)
+{
+    const char *comma = memchr(list->p, ',', list->n);
+    size_t n = comma ? (size_t)(comma - list->p) : list->n;
+    struct bytes item = trim((struct bytes){list->p, n});
+
+    n += comma != NULL;
+    list->p += n;
+    list->n -= n;
+    return item;
+}
+
 /* An HTTP/1.0 client does not know the word (RFC 9110 10.1.1). */
 static enum http_error take_expect(struct http_request *request,
                                    struct bytes text)
 {
     if (request->version_minor == 0)
         return HTTP_ERROR_NONE;
-    if (!bytes_equal_nocase(text, BYTES("100-continue")))
-        return HTTP_ERROR_EXPECTATION;
-    request->flags |= HTTP_EXPECT_100;
+    while (text.n > 0) {
+        struct bytes item = next_item(&text);
+
+        if (bytes_equal_nocase(item, BYTES("100-continue")))
+            request->flags |= HTTP_EXPECT_100;
+        else if (item.n > 0)
+            return HTTP_ERROR_EXPECTATION;
+    }
     return HTTP_ERROR_NONE;
 }
 
@@ -119,9 +137,7 @@ static enum http_error take_connection(struct http_head *head,
                                        struct bytes text)
 {
     while (text.n > 0) {
-        const char *comma = memchr(text.p, ',', text.n);
-        size_t n = comma ? (size_t)(comma - text.p) : text.n;
-        struct bytes item = trim((struct bytes){text.p, n});
+        struct bytes item = next_item(&text);
 
         if (bytes_equal_nocase(item, BYTES("close")))
             head->parser->flags |= SEEN_CLOSE;
@@ -130,9 +146,6 @@ static enum http_error take_connection(struct http_head *head,
         else if (head->request->version_minor > 0 &&
                  bytes_equal_nocase(item, BYTES("upgrade")))
             head->request->flags |= HTTP_UPGRADE_ASKED;
-        n += comma != NULL;
-        text.p += n;
-        text.n -= n;
     }
     return HTTP_ERROR_NONE;
 }

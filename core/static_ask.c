@@ -45,6 +45,17 @@ static bool next_field(const struct static_ask *ask, struct bytes name,
     return false;
 }
 
+/* The field of which there may be one; more than that are as none. */
+static bool only_field(const struct static_ask *ask, struct bytes name,
+                       struct bytes *ret_value)
+{
+    struct bytes other;
+    uint32_t at = 0;
+
+    return next_field(ask, name, &at, ret_value) &&
+           !next_field(ask, name, &at, &other);
+}
+
 static bool first_field(const struct static_ask *ask, struct bytes name,
                         struct bytes *ret_value)
 {
@@ -308,7 +319,7 @@ int static_ask_status(const struct static_ask *ask,
     if (status)
         return status;
     if (ask->request->method_id != HTTP_METHOD_GET ||
-        !first_field(ask, BYTES("Range"), &value) || !is_same(ask, state))
+        !only_field(ask, BYTES("Range"), &value) || !is_same(ask, state))
         return 200;
     count = ranges_of(value, state->size, ranges);
     if (count < 0)

@@ -252,6 +252,8 @@ static void test_status(void **state)
         {"GET", "Range: bytes=100-\r\n", 416, 0},
         {"GET", "Range: bytes=-0\r\n", 416, 0},
         {"GET", "Range: bytes=,\r\n", 200, 0},
+        {"GET", "Range: bytes=0-4\r\nRange: bytes=5-9\r\n", 200, 0},
+        {"GET", "Range: bytes=0-4\r\nRange: bytes=0-4\r\n", 200, 0},
         {"GET", "Range: bytes=18446744073709551616-\r\n", 416, 0},
         {"GET", "Range: bytes=0-4\r\nIf-Range: \"e\"\r\n", 206, 1},
         {"GET", "Range: bytes=0-4\r\nIf-Range: \"f\"\r\n", 200, 0},
