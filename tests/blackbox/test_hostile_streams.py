@@ -1,0 +1,152 @@
+# SPDX-License-Identifier: MIT
+"""Peers of an ASGI application that leave at the worst moment: bodies go to
+it, and responses come from it, while it runs. Each on both ring backends, with
+others served meanwhile."""
+
+import random
+
+import pytest
+
+import client
+from client import request_bytes
+from hostile import BACKENDS, open_connections, settles, size
+from load import Load
+from server import Server
+
+pytestmark = pytest.mark.gcorn
+SMALL = "/pieces?1,5"
+
+
+@pytest.fixture(scope="module", params=BACKENDS)
+def server(request, tmp_path_factory):
+    directory = tmp_path_factory.mktemp("streams-" + request.param)
+    (directory / "large").write_bytes(bytes(30_000_000))
+    with Server("asgi_app:app", "-w", "2", "--io", request.param,
+                "--body-timeout", "3", directory=directory) as running:
+        running.go = directory / "go"
+        running.large = directory / "large"
+        yield running
+        settles(running)
+
+
+@pytest.fixture
+def others(server):
+    with Load(server, SMALL, 2) as load:
+        yield load
+        load.more(20)
+    load.all_good()
+
+
+def post(target, *fields):
+    return request_bytes(target, "POST", headers=fields)
+
+
+def chunked(target):
+    return post(target, ("Transfer-Encoding", "chunked"))
+
+
+def in_body(server, peer):
+    peer.send(post("/echo", ("Content-Length", "1000000")) + bytes(100_000))
+
+
+def in_chunk(server, peer):
+    peer.send(chunked("/echo") + b"20000\r\n" + bytes(90_000))
+
+
+def before_100(server, peer):
+    peer.send(post("/echo", ("Content-Length", "100000"),
+                   ("Expect", "100-continue")))
+
+
+def after_100(server, peer):
+    before_100(server, peer)
+    peer.line()
+    peer.send(bytes(70_000))
+
+
+def window_full(server, peer):
+    """The application reads nothing before the file is there. Its end is
+    what is heard: nothing is received meanwhile."""
+    peer.send(post("/hold?%s" % server.go, ("Content-Length", "1000000"))
+              + bytes(200_000))
+
+
+def both_ways(server, peer):
+    peer.send(chunked("/both_ways") + b"5\r\nhello\r\n")
+    peer.head()
+    peer.send(b"ffff\r\n" + bytes(30_000))
+
+
+def skipping(server, peer):
+    peer.send(post(SMALL, ("Content-Length", "300000")) + bytes(150_000))
+    peer.response()
+
+
+def sending(server, peer):
+    peer.send(request_bytes("/pieces?300,65536"))
+    peer.sock.recv(1000)
+
+
+def sending_and_receiving(server, peer):
+    peer.send(post("/pieces?300,65536", ("Content-Length", "900000")) +
+              bytes(600_000))
+    peer.sock.recv(1000)
+
+
+def sending_file(server, peer):
+    peer.send(request_bytes("/path?%s" % server.large))
+    peer.sock.recv(1000)
+
+
+STATES = [in_body, in_chunk, before_100, after_100, window_full, both_ways,
+          skipping, sending, sending_and_receiving, sending_file]
+
+
+@pytest.mark.parametrize("leave", ["reset", "close", "finish"])
+@pytest.mark.parametrize("until", STATES, ids=lambda f: f.__name__)
+def test_gone(server, others, until, leave):
+    for _ in range(size(4, 100)):
+        peers = [server.connect(receive_buffer=8192) for _ in range(4)]
+        for peer in peers:
+            until(server, peer)
+        for peer in peers:
+            getattr(peer, leave)()
+        if leave == "finish":
+            others.more(5)
+            for peer in peers:
+                peer.reset()
+    others.more(10)
+    server.go.touch()
+    client.wait_until(lambda: open_connections(server) <= 2, 20, "their end")
+    server.go.unlink()
+
+
+def test_one_byte_chunks(server, others):
+    """In pieces of any size, across every border of the window."""
+    seed = random.randrange(1 << 32)
+    dice = random.Random(seed)
+    body = bytes(dice.randrange(256) for _ in range(size(40_000, 400_000)))
+    text = b"".join(b"1\r\n%c\r\n" % byte for byte in body) + b"0\r\n\r\n"
+    with server.connect() as peer:
+        peer.send(chunked("/echo"))
+        at = 0
+        while at < len(text):
+            n = dice.choice([1, 2, 3, 7, 1000, 8191, 16384, 70_000])
+            peer.send(text[at:at + n])
+            at += n
+        assert peer.response().body == body, seed
+        assert peer.request(SMALL).status == 200
+
+
+def test_many_that_nobody_reads(server, others):
+    """Each may send its window and no more; that is what it costs."""
+    peers = [server.connect() for _ in range(size(30, 300))]
+    for peer in peers:
+        window_full(server, peer)
+    for _ in range(5):
+        others.more(20)
+    for peer in peers:
+        peer.reset()
+    server.go.touch()
+    others.more(10)
+    server.go.unlink()
