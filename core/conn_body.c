@@ -241,8 +241,8 @@ void conn_body_wanted(struct conn_set *set, struct conn *c)
     if (!(c->flags & CONN_DISCARD) && c->state != CONN_CLOSING)
         conn_stash(set, c, (struct bytes){stashed.p + used, stashed.n - used});
     conn_block_put(set, &stash);
-    if (c->state == CONN_BODY && c->flags & CONN_EOF)
-        conn_body_failed(set, c);
+    if (c->flags & CONN_EOF)
+        conn_body_end(set, c);
     conn_receive(set, c);
 }
 
@@ -266,4 +266,12 @@ void conn_body_failed(struct conn_set *set, struct conn *c)
         conn_refuse(set, c, HTTP_ERROR_BODY_SHORT, NULL);
     else
         conn_answer(set, c, 408, "");
+}
+
+void conn_body_end(struct conn_set *set, struct conn *c)
+{
+    if (c->state == CONN_BODY)
+        conn_body_failed(set, c);
+    else if (c->x && c->flags & CONN_STREAM)
+        conn_stream_end(set, c);
 }

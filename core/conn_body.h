@@ -18,6 +18,8 @@ size_t conn_body_feed(struct conn_set *set, struct conn *c, struct bytes data);
 void conn_body_wanted(struct conn_set *set, struct conn *c);
 /* It will never be complete, says the peer or the clock. */
 void conn_body_failed(struct conn_set *set, struct conn *c);
+/* The peer's end was heard before the body was begun. */
+void conn_body_end(struct conn_set *set, struct conn *c);
 /* It is not wanted any more, or cannot be had, by an interpreter that runs. */
 void conn_body_give_up(struct conn_set *set, struct conn *c);
 /* It is better received in large pieces. */

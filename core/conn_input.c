@@ -305,8 +305,8 @@ void conn_next(struct conn_set *set, struct conn *c)
     if (c->stash.len > 0)
         parse_stash(set, c);
     unpause(set, c);
-    if (c->state == CONN_BODY && c->flags & CONN_EOF)
-        conn_body_failed(set, c); /* its end was heard before its start */
+    if (unlikely(c->flags & CONN_EOF))
+        conn_body_end(set, c);
     if (c->state != CONN_IDLE && c->state != CONN_HEAD)
         return;
     if (c->flags & CONN_EOF)

@@ -22,7 +22,7 @@ def server(request, tmp_path_factory):
     directory = tmp_path_factory.mktemp("streams-" + request.param)
     (directory / "large").write_bytes(bytes(30_000_000))
     with Server("asgi_app:app", "-w", "2", "--io", request.param,
-                "--body-timeout", "3", directory=directory) as running:
+                "--body-timeout", "60", directory=directory) as running:
         running.go = directory / "go"
         running.large = directory / "large"
         yield running
@@ -150,3 +150,33 @@ def test_many_that_nobody_reads(server, others):
     server.go.touch()
     others.more(10)
     server.go.unlink()
+
+
+@pytest.mark.parametrize("target", [SMALL, "/echo"])
+@pytest.mark.parametrize("body", [
+    b"Content-Length: 999998\r\n\r\nsome of it",
+    b"Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0"])
+def test_half_close_within_the_next_body(server, others, target, body):
+    """Its end was heard before its start."""
+    with server.connect() as peer:
+        peer.send(request_bytes(SMALL) * 3 + b"POST " + target.encode() +
+                  b" HTTP/1.1\r\nHost: t\r\n" + body)
+        peer.finish()
+        for _ in range(3):
+            assert peer.response().status == 200
+        if target == "/echo":
+            assert peer.response().status == 400
+        peer.to_end()
+
+
+def test_half_close_with_an_expected_body(server, others):
+    """It is sent and breaks off before the application asks for it."""
+    with server.connect() as peer:
+        peer.send(request_bytes(SMALL) + post(
+            "/echo", ("Content-Length", "200000"),
+            ("Expect", "100-continue")))
+        peer.response()
+        peer.send(bytes(100_000))
+        peer.finish()
+        peer.to_end()
+    others.more(10)
