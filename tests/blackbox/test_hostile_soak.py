@@ -13,12 +13,15 @@ pytestmark = pytest.mark.gcorn
 
 
 @pytest.mark.parametrize("io", BACKENDS)
-@pytest.mark.parametrize("kill", [[], ["--kill"]], ids=["", "kill"])
-def test_soak(io, kill):
+@pytest.mark.parametrize("how", [[], ["--kill"], ["-k", "gevent"]],
+                         ids=["", "kill", "gevent"])
+def test_soak(io, how):
+    if "gevent" in how:
+        pytest.importorskip("gevent")
     minutes = size("0.25", "30")
     done = subprocess.run(
         [sys.executable, ROOT / "tests" / "soak" / "run", minutes, "--io", io,
-         "--threads", "12"] + kill, stdout=subprocess.PIPE,
+         "--threads", "12"] + how, stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT, text=True, timeout=float(minutes) * 60 + 240)
     print(done.stdout)
     assert done.returncode == 0, done.stdout

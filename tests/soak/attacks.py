@@ -84,6 +84,19 @@ def chunked_body(peer, chance):
         peer.sock.recv(1000)
 
 
+def unread_body(peer, chance):
+    """Where bodies stream the application answers before it has come."""
+    size = chance.choice([70_000, 300_000, 900_000, 5_000_000])
+    if chance.random() < 0.5:
+        peer.send(post("/", "Content-Length: %d" % size))
+    else:
+        peer.send(post("/", "Transfer-Encoding: chunked") + b"%x\r\n" % size)
+    peer.send(bytes(chance.choice([size, size // 2])))
+    if chance.random() < 0.5:
+        peer.send(b"\r\n0\r\n\r\n" + GET)
+        peer.sock.recv(1000)
+
+
 def expecting(peer, chance):
     peer.send(post("/sha256", "Content-Length: 5", "Expect: 100-continue"))
     if chance.random() < 0.5:
@@ -118,12 +131,14 @@ def mutated(peer, chance):
 
 
 def pipeline(peer, chance):
-    peer.send(GET * chance.randrange(1, 3000))
+    request = chance.choice([GET, GET.replace(b"/", b"/static/small", 1)])
+    peer.send(request * chance.randrange(1, 3000))
     peer.drain(chance.randrange(200_000))
 
 
 def slow_reader(peer, chance):
     peer.send(chance.choice([
+        b"GET /static/large HTTP/1.1\r\nHost: a\r\n\r\n",
         b"GET /big?size=4000000 HTTP/1.1\r\nHost: a\r\n\r\n",
         b"GET /file?size=4000000&cl=4000000 HTTP/1.1\r\nHost: a\r\n\r\n",
         b"GET /pieces?as=generator&n=3000 HTTP/1.1\r\nHost: a\r\n\r\n"]))
@@ -144,9 +159,9 @@ def silent(peer, chance):
     time.sleep(chance.random())
 
 
-ATTACKS = [polite, slow_head, slow_body, large_body, chunked_body, expecting,
-           bomb, noise, mutated, pipeline, slow_reader, failing_application,
-           silent]
+ATTACKS = [polite, slow_head, slow_body, large_body, chunked_body,
+           unread_body, expecting, bomb, noise, mutated, pipeline, slow_reader,
+           failing_application, silent]
 SLOW = {slow_reader}
 
 
