@@ -12,8 +12,9 @@
 #include <linux/sockios.h>
 #include <sys/ioctl.h>
 
-/* More than this still coming after the last word: the peer is told off. */
-#define DISCARD_BYTES (256U << 10)
+/* More than this still coming after the last word: the peer is told off. Who
+ * sends all before it reads gets to read what was said, up to here. */
+#define DISCARD_BYTES (16U << 20)
 /* A request is there, but was not received in the time for it. */
 #define IDLE_AGAIN_MS 1000
 

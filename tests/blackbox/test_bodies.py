@@ -198,3 +198,22 @@ def test_half_closed_in_the_body(probe, head, part):
         assert response.status == 400
         assert "Request body ended too early" in response.text
         connection.ends()
+
+
+@pytest.mark.gcorn
+@pytest.mark.parametrize("io", ["uring", "epoll"])
+def test_a_refusal_reaches_who_sends_before_it_reads(start, io):
+    """As many clients do: a reset would destroy the answer. But nobody may
+    send for ever."""
+    server = start("probe:app", "--limit-request-body", "1000", "--io", io)
+    size = 8 << 20
+    with server.connect() as connection:
+        connection.send(request_bytes("/", "POST", headers=[
+            ("Content-Length", size)]) + bytes(size))
+        assert connection.response().status == 413
+    with server.connect() as connection:
+        connection.send(request_bytes("/", "POST", headers=[
+            ("Transfer-Encoding", "chunked")]) + b"fffffff\r\n")
+        with pytest.raises(OSError):
+            for _ in range(200):
+                connection.send(bytes(1 << 20))
