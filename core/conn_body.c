@@ -148,27 +148,27 @@ static void switch_receive(struct conn_set *set, struct conn *c)
     ring_cancel(set->ring, conn_token(c, CONN_OP_RECV));
 }
 
-/*
- * The deadline is put off only by as many bytes as make the least rate over
- * the time that it gives: one byte now and then does not do.
- */
-static void keep_pace(struct conn_set *set, struct conn *c, size_t n)
+void conn_body_clock(struct conn_set *set, struct conn *c)
+{
+    conn_job(set, c->x)->pace = 0;
+    conn_deadline(set, c, set->config->body_timeout_ms);
+}
+
+void conn_body_keep_pace(struct conn_set *set, struct conn *c, size_t n)
 {
     struct conn_job *job = conn_job(set, c->x);
-    uint32_t ms = set->config->body_timeout_ms;
 
     job->pace += n;
-    if (job->pace < (uint64_t)ms * BODY_BYTES_PER_S / 1000)
-        return;
-    job->pace = 0;
-    conn_deadline(set, c, ms);
+    if (job->pace >=
+        (uint64_t)set->config->body_timeout_ms * BODY_BYTES_PER_S / 1000)
+        conn_body_clock(set, c);
 }
 
 size_t conn_body_feed(struct conn_set *set, struct conn *c, struct bytes data)
 {
     size_t used;
 
-    keep_pace(set, c, data.n);
+    conn_body_keep_pace(set, c, data.n);
     if (c->x->request.flags & HTTP_CHUNKED)
         used = feed_chunked(set, c, data);
     else
@@ -181,8 +181,7 @@ static size_t start_reading(struct conn_set *set, struct conn *c,
                             struct bytes rest)
 {
     c->state = CONN_BODY;
-    conn_job(set, c->x)->pace = 0;
-    conn_deadline(set, c, set->config->body_timeout_ms);
+    conn_body_clock(set, c);
     return conn_body_feed(set, c, rest);
 }
 

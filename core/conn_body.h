@@ -18,6 +18,12 @@ size_t conn_body_feed(struct conn_set *set, struct conn *c, struct bytes data);
 void conn_body_wanted(struct conn_set *set, struct conn *c);
 /* It will never be complete, says the peer or the clock. */
 void conn_body_failed(struct conn_set *set, struct conn *c);
+/*
+ * Starts the deadline, which is put off only by as many bytes as make the least
+ * rate over the time that it gives: one byte now and then does not do.
+ */
+void conn_body_clock(struct conn_set *set, struct conn *c);
+void conn_body_keep_pace(struct conn_set *set, struct conn *c, size_t n);
 /* The peer's end was heard before the body was begun. */
 void conn_body_end(struct conn_set *set, struct conn *c);
 /* It is not wanted any more, or cannot be had, by an interpreter that runs. */

@@ -199,8 +199,11 @@ static size_t feed(struct conn_set *set, struct conn *c, struct bytes data)
     return used;
 }
 
-/* The clock only runs against the peer while it could send. */
-static void watch(struct conn_set *set, struct conn *c)
+/*
+ * The clock only runs against the peer while it could send: for the rate that
+ * any body must have, or, where it gets its answer meanwhile, for some of it.
+ */
+static void watch(struct conn_set *set, struct conn *c, size_t came, bool again)
 {
     if (!c->x)
         return;
@@ -208,10 +211,14 @@ static void watch(struct conn_set *set, struct conn *c)
         conn_deadline(set, c, conn_socket_wait(set, c));
         return;
     }
-    if (c->flags & CONN_STREAM && c->state == CONN_WAITING)
-        conn_deadline(set, c,
-                      c->flags & CONN_PAUSED ? set->config->request_timeout_ms
-                                             : set->config->body_timeout_ms);
+    if (!(c->flags & CONN_STREAM) || c->state != CONN_WAITING)
+        return;
+    if (c->flags & CONN_PAUSED)
+        conn_deadline(set, c, set->config->request_timeout_ms);
+    else if (again || conn_job(set, c->x)->begun)
+        conn_body_clock(set, c);
+    else
+        conn_body_keep_pace(set, c, came);
 }
 
 static void pause(struct conn_set *set, struct conn *c)
@@ -235,7 +242,7 @@ size_t conn_stream_start(struct conn_set *set, struct conn *c,
     else
         exchange_attend(set->table, c->x);
     rest.n = feed(set, c, rest);
-    watch(set, c);
+    watch(set, c, 0, true);
     return rest.n;
 }
 
@@ -248,13 +255,14 @@ void conn_stream_input(struct conn_set *set, struct conn *c, struct bytes data)
     if (c->state == CONN_CLOSING || !c->x)
         return;
     pause(set, c);
-    watch(set, c);
+    watch(set, c, data.n, false);
     if (unlikely(is_socket(set, c)))
         conn_respond(set, c);
 }
 
 void conn_stream_progress(struct conn_set *set, struct conn *c)
 {
+    bool was_paused = c->flags & CONN_PAUSED;
     size_t used;
 
     exchange_stream_trim(stream_of(set, c));
@@ -276,7 +284,7 @@ void conn_stream_progress(struct conn_set *set, struct conn *c)
         if (c->flags & CONN_STREAM)
             fail(set, c, HTTP_ERROR_BODY_SHORT);
     }
-    watch(set, c);
+    watch(set, c, 0, was_paused);
 }
 
 void conn_stream_end(struct conn_set *set, struct conn *c)

@@ -180,3 +180,35 @@ def test_half_close_with_an_expected_body(server, others):
         peer.finish()
         peer.to_end()
     others.more(10)
+
+
+@pytest.mark.parametrize("io", BACKENDS)
+def test_a_body_that_trickles(start, io):
+    """A byte now and then is not enough to keep a request; but it is once the
+    application has begun to answer: it may want just that."""
+    server = start("asgi_app:app", "--body-timeout", "1", "--io", io)
+    both = server.connect()
+    both.send(chunked("/both_ways") + b"1\r\na\r\n")
+    both.head()
+    with server.connect(timeout=0.2) as peer:
+        peer.send(post("/echo", ("Content-Length", "100000")))
+        data = b""
+        for _ in range(40):
+            peer.send(b"b")
+            both.send(b"1\r\na\r\n")
+            try:
+                data = peer.sock.recv(1000)
+                break
+            except TimeoutError:
+                pass
+        assert data.startswith(b"HTTP/1.1 408 ")
+    both.send(b"0\r\n\r\n")
+    while both.chunk():
+        pass
+    assert both.request(SMALL).status == 200
+    both.close()
+    with server.connect() as peer:
+        peer.send(post("/echo", ("Content-Length", "300000")))
+        for _ in range(300):
+            peer.send(b"c" * 1000)
+        assert len(peer.response().body) == 300000
