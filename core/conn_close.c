@@ -64,6 +64,8 @@ void conn_let_go(struct conn_set *set, struct conn *c, uint32_t flags)
         conn_socket_drop(set, c);
     if (unlikely(job->files))
         conn_files_drop(set, job);
+    if (unlikely(job->spill.to > 0))
+        exchange_spill_drop(set->table, x, &job->spill);
     conn_block_put(set, &job->piece);
     set->handed -= job->handed;
     job->conn = NULL;

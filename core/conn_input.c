@@ -37,24 +37,29 @@ static bool stash_grow(struct conn_set *set, struct conn *c, size_t need)
     return true;
 }
 
-void conn_stash(struct conn_set *set, struct conn *c, struct bytes data)
+bool conn_stash_try(struct conn_set *set, struct conn *c, struct bytes data)
 {
     struct conn_span *stash = &c->stash;
     size_t need = stash->len + data.n;
 
     if (data.n == 0)
-        return;
+        return true;
     if (stash->at && need <= stash->size && stash->off > 0) {
         memmove(stash->at, stash->at + stash->off, stash->len);
         stash->off = 0;
     }
-    if (need > stash->size && !stash_grow(set, c, need)) {
-        conn_close(set, c);
-        return;
-    }
+    if (need > stash->size && !stash_grow(set, c, need))
+        return false;
     must(stash->at);
     memcpy(stash->at + stash->len, data.p, data.n);
     stash->len = (uint32_t)need;
+    return true;
+}
+
+void conn_stash(struct conn_set *set, struct conn *c, struct bytes data)
+{
+    if (!conn_stash_try(set, c, data))
+        conn_close(set, c);
 }
 
 void conn_stash_drop(struct conn_set *set, struct conn *c, size_t n)
@@ -75,6 +80,7 @@ static void job_start(struct conn_set *set, struct conn *c)
     job->parts = 0;
     job->probe_ns = 0;
     job->is_socket = false;
+    job->spill = (struct exchange_spill){0};
     job->begun = job->lost = job->handed = false;
     job->kept = 0;
     job->piece = (struct conn_span){0};

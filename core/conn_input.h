@@ -21,6 +21,8 @@ void conn_input(struct conn_set *set, struct conn *c, struct bytes data);
 void conn_next(struct conn_set *set, struct conn *c);
 /* Puts bytes behind those in the stash; closes when there is no room. */
 void conn_stash(struct conn_set *set, struct conn *c, struct bytes data);
+/* The same, but leaves it at that. */
+bool conn_stash_try(struct conn_set *set, struct conn *c, struct bytes data);
 /* Takes bytes off the front; an empty stash goes back to its pool. */
 void conn_stash_drop(struct conn_set *set, struct conn *c, size_t n);
 #endif

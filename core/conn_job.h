@@ -10,6 +10,7 @@
 #include "conn_block.h"
 #include "conn_socket.h"
 #include "exchange.h"
+#include "exchange_spill.h"
 #include "exchange_stream.h"
 #include "http_chunked.h"
 
@@ -44,6 +45,7 @@ struct conn_job {
     uint64_t file_left;
     struct http_chunked chunked;
     struct exchange_stream stream;
+    struct exchange_spill spill; /* behind the stash: see conn_ahead.h */
     bool is_socket;
     union {
         struct iovec iov[CONN_IOVECS];

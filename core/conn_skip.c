@@ -22,6 +22,7 @@ bool conn_skip_may(struct conn_set *set, const struct conn *c)
 
     return c->flags & CONN_STREAM &&
            !(c->flags & (CONN_CLOSE | CONN_EOF | CONN_DISCARD)) &&
+           exchange_spill_left(&job->spill) == 0 &&
            (chunked ||
             job->body_left <= CONN_SKIP_BYTES + (uint64_t)c->stash.len);
 }

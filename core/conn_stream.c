@@ -3,6 +3,7 @@
 
 #include "board.h"
 #include "board_interp.h"
+#include "conn_ahead.h"
 #include "conn_answer.h"
 #include "conn_block.h"
 #include "conn_body.h"
@@ -18,7 +19,7 @@
  * Where interpreters have event loops, a request is handed over before its
  * body is complete, unless that is short: the rest goes through a window in
  * shared memory while the connection is WAITING or SENDING. What does not fit
- * stays in the stash, and nothing more is received meanwhile.
+ * waits (see conn_ahead.h), and nothing more is received meanwhile.
  */
 
 /* A loop is rung a little later than the request is ready. */
@@ -223,8 +224,8 @@ static void watch(struct conn_set *set, struct conn *c, size_t came, bool again)
 
 static void pause(struct conn_set *set, struct conn *c)
 {
-    if (!(c->flags & CONN_STREAM) || c->stash.len == 0 ||
-        c->flags & CONN_PAUSED)
+    if (!(c->flags & CONN_STREAM) || c->flags & CONN_PAUSED ||
+        !conn_ahead(set, c))
         return;
     c->flags |= CONN_PAUSED;
     if (c->inflight & CONN_IN(CONN_OP_RECV))
@@ -248,10 +249,13 @@ size_t conn_stream_start(struct conn_set *set, struct conn *c,
 
 void conn_stream_input(struct conn_set *set, struct conn *c, struct bytes data)
 {
-    size_t used = c->stash.len == 0 ? feed(set, c, data) : 0;
+    size_t used = conn_ahead(set, c) ? 0 : feed(set, c, data);
+    struct bytes rest = {data.p + used, data.n - used};
 
-    if (!(c->flags & CONN_DISCARD))
-        conn_stash(set, c, (struct bytes){data.p + used, data.n - used});
+    if (!(c->flags & CONN_DISCARD) && c->flags & CONN_STREAM)
+        conn_ahead_put(set, c, rest);
+    else if (!(c->flags & CONN_DISCARD))
+        conn_stash(set, c, rest);
     if (c->state == CONN_CLOSING || !c->x)
         return;
     pause(set, c);
@@ -260,23 +264,37 @@ void conn_stream_input(struct conn_set *set, struct conn *c, struct bytes data)
         conn_respond(set, c);
 }
 
+/* True: all of the stash is used, and more could be. */
+static bool feed_stash(struct conn_set *set, struct conn *c)
+{
+    size_t used;
+
+    if (c->stash.len == 0 && !holds(set, c))
+        return true;
+    used = feed(set, c, conn_stashed(c));
+    if (c->flags & CONN_DISCARD || !c->x)
+        return false;
+    conn_stash_drop(set, c, used);
+    return c->flags & CONN_STREAM && c->stash.len == 0 && !holds(set, c);
+}
+
 void conn_stream_progress(struct conn_set *set, struct conn *c)
 {
     bool was_paused = c->flags & CONN_PAUSED;
-    size_t used;
 
     exchange_stream_trim(stream_of(set, c));
-    if (c->stash.len > 0 || holds(set, c)) {
-        used = feed(set, c, conn_stashed(c));
-        if (!(c->flags & CONN_DISCARD))
-            conn_stash_drop(set, c, used);
-    }
+    while (feed_stash(set, c) && conn_ahead_pull(set, c))
+        ;
+    if (!c->x || c->state == CONN_CLOSING)
+        return;
+    if (!(c->flags & (CONN_STREAM | CONN_DISCARD)))
+        conn_ahead_settle(set, c);
     if (c->flags & CONN_PAUSED &&
-        (c->stash.len == 0 || !(c->flags & CONN_STREAM))) {
+        (!conn_ahead(set, c) || !(c->flags & CONN_STREAM))) {
         c->flags &= (uint16_t)~CONN_PAUSED;
         conn_receive(set, c);
     }
-    if (c->x && c->flags & CONN_EOF && c->stash.len == 0 && !holds(set, c)) {
+    if (c->flags & CONN_EOF && !conn_ahead(set, c) && !holds(set, c)) {
         if (unlikely(is_socket(set, c))) {
             conn_socket_gone(set, c);
             return;
@@ -290,12 +308,12 @@ void conn_stream_progress(struct conn_set *set, struct conn *c)
 void conn_stream_end(struct conn_set *set, struct conn *c)
 {
     if (unlikely(is_socket(set, c))) {
-        if (c->stash.len == 0 && !holds(set, c))
+        if (!conn_ahead(set, c) && !holds(set, c))
             conn_socket_gone(set, c);
         return;
     }
     atomic_fetch_or(&c->x->flags, EXCHANGE_PEER_DONE);
-    if (c->flags & CONN_STREAM && c->stash.len == 0)
+    if (c->flags & CONN_STREAM && !conn_ahead(set, c))
         fail(set, c, HTTP_ERROR_BODY_SHORT);
     if (c->x)
         exchange_attend(set->table, c->x);

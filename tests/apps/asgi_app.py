@@ -4,6 +4,7 @@ tests of the class asgi ask for. PROBE_TRACE names the file it tells what it
 saw."""
 
 import asyncio
+import hashlib
 import json
 import os
 import sys
@@ -91,6 +92,14 @@ async def slow_reader(scope, receive, send):
         await asyncio.sleep(0.01)
     seen += len(await read_all(receive))
     await text(send, b"%d" % seen)
+
+
+async def slow_sha256(scope, receive, send):
+    """The same, and says what it was."""
+    while not os.path.exists(scope["query_string"].decode()):
+        await asyncio.sleep(0.01)
+    await text(send, hashlib.sha256(await read_all(receive)).hexdigest()
+               .encode())
 
 
 async def endless(scope, receive, send):

@@ -3,7 +3,9 @@
 it, and responses come from it, while it runs. Each on both ring backends, with
 others served meanwhile."""
 
+import hashlib
 import random
+import threading
 
 import pytest
 
@@ -150,6 +152,43 @@ def test_many_that_nobody_reads(server, others):
     server.go.touch()
     others.more(10)
     server.go.unlink()
+
+
+def upload(server, seed, answers):
+    """A large body, and requests right behind it: all is sent before anything
+    is read."""
+    dice = random.Random(seed)
+    body = dice.randbytes(dice.choice([100_000, 300_000, 1 << 20]))
+    target = "/slow_sha256?%s" % server.go
+    if seed % 2:
+        request = post(target, ("Content-Length", len(body))) + body
+    else:
+        request = chunked(target) + client.chunked_bytes(
+            [body[i:i + 9999] for i in range(0, len(body), 9999)])
+    with server.connect() as peer:
+        peer.send(request + request_bytes(SMALL) * (seed % 3))
+        good = peer.response().text == hashlib.sha256(body).hexdigest()
+        for _ in range(seed % 3):
+            good = good and peer.response().status == 200
+    answers.append(good)
+
+
+def test_many_uploads_wait_for_their_readers(server, others):
+    """What the kernel hands us before it can be stopped is more than there is
+    memory for."""
+    count = size(80, 300)
+    answers = []
+    threads = [threading.Thread(target=upload, args=(server, n, answers))
+               for n in range(count)]
+    for thread in threads:
+        thread.start()
+    others.more(500)
+    assert not answers
+    server.go.touch()
+    for thread in threads:
+        thread.join()
+    server.go.unlink()
+    assert answers == [True] * count
 
 
 @pytest.mark.parametrize("target", [SMALL, "/echo"])
