@@ -5,13 +5,14 @@ others served meanwhile."""
 
 import hashlib
 import random
+import struct
 import threading
 
 import pytest
 
 import client
 from client import request_bytes
-from hostile import BACKENDS, open_connections, settles, size
+from hostile import BACKENDS, open_connections, push, settles, size
 from load import Load
 from server import Server
 
@@ -251,3 +252,50 @@ def test_a_body_that_trickles(start, io):
         for _ in range(300):
             peer.send(b"c" * 1000)
         assert len(peer.response().body) == 300000
+
+
+HANDSHAKE = request_bytes("/echo", headers=[
+    ("Upgrade", "websocket"), ("Connection", "Upgrade"),
+    ("Sec-WebSocket-Version", "13"),
+    ("Sec-WebSocket-Key", "dGhlIHNhbXBsZSBub25jZQ==")])
+
+
+def talk(server, n, start, answers):
+    """Many messages are sent, then their echoes are read."""
+    texts = [bytes([i % 256, n]) * 2000 for i in range(300)]
+    sent = b"".join(struct.pack("!BBHI", 0x82, 0xfe, len(text), 0) + text
+                    for text in texts)
+    wanted = b"".join(struct.pack("!BBH", 0x82, 0x7e, len(text)) + text
+                      for text in texts)
+    with server.connect(receive_buffer=8192) as peer:
+        peer.send(HANDSHAKE)
+        assert peer.line().startswith(b"HTTP/1.1 101")
+        while peer.line().strip():
+            pass
+        sending = threading.Thread(target=push, args=(peer, sent))
+        sending.start()
+        start.wait()
+        try:
+            answers.append(peer.exactly(len(wanted)) == wanted)
+        except (OSError, AssertionError) as error:
+            answers.append(error)
+        sending.join()
+
+
+@pytest.mark.parametrize("io", BACKENDS)
+def test_many_sockets_that_are_not_read(start, io):
+    server = start("asgi_sockets:app", "--io", io)
+    count = size(40, 200)
+    go = threading.Event()
+    answers = []
+    threads = [threading.Thread(target=talk, args=(server, n, go, answers))
+               for n in range(count)]
+    for thread in threads:
+        thread.start()
+    with Load(server, connections=2) as load:
+        load.more(500)
+    load.all_good()
+    go.set()
+    for thread in threads:
+        thread.join()
+    assert answers == [True] * count
