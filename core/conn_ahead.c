@@ -18,9 +18,14 @@ static struct exchange_spill *spill_of(struct conn_set *set,
     return &conn_job(set, c->x)->spill;
 }
 
+uint64_t conn_ahead_bytes(struct conn_set *set, const struct conn *c)
+{
+    return c->stash.len + exchange_spill_left(spill_of(set, c));
+}
+
 bool conn_ahead(struct conn_set *set, const struct conn *c)
 {
-    return c->stash.len > 0 || exchange_spill_left(spill_of(set, c)) > 0;
+    return conn_ahead_bytes(set, c) > 0;
 }
 
 static void cannot(struct conn_set *set, struct conn *c, int error)

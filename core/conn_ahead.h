@@ -1,17 +1,18 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * conn_ahead - what a peer has sent that the reader of its stream has no room
- * for: in the stash, and behind that in the exchange's spill. For conn*.c only.
+ * conn_ahead - what a peer has sent of a body that nobody has room for yet: in the stash, and behind that in the exchange's spill. For conn*.c only.
  */
 #ifndef GCORN_CORE_CONN_AHEAD_H
 #define GCORN_CORE_CONN_AHEAD_H
 
+#include "base.h"
 #include "bytes.h"
 
 struct conn;
 struct conn_set;
 
-/* There is something; the connection has an exchange. */
+/* How much, and whether it is something; the connection has an exchange. */
+uint64_t conn_ahead_bytes(struct conn_set *set, const struct conn *c);
 bool conn_ahead(struct conn_set *set, const struct conn *c);
 
 /* Keeps bytes behind all that is there; closes when that cannot be. */

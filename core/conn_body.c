@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "conn_body.h"
 
+#include "conn_ahead.h"
 #include "conn_answer.h"
 #include "conn_block.h"
 #include "conn_input.h"
@@ -214,33 +215,66 @@ static size_t start_wanted(struct conn_set *set, struct conn *c,
     return start_reading(set, c, rest);
 }
 
-void conn_body_wanted(struct conn_set *set, struct conn *c)
+/* The stash becomes the body's start; what does not fit stays in it. */
+static void start_stashed(struct conn_set *set, struct conn *c)
 {
-    static const char go_on[] = "HTTP/1.1 100 Continue\r\n\r\n";
-    struct bytes stashed = conn_stashed(c);
     struct conn_span stash = c->stash;
+    struct bytes stashed = conn_stashed(c);
     size_t used;
 
-    if (c->flags & CONN_DISCARD || c->inflight & CONN_IN_OUTPUT ||
-        (c->flags & CONN_EOF && stashed.n == 0)) {
-        conn_body_give_up(set, c);
-        return;
-    }
-    if (stashed.n == 0) {
-        c->iov = (struct iovec){(void *)(uintptr_t)go_on, sizeof(go_on) - 1};
-        c->sending = sizeof(go_on) - 1;
-        c->inflight |= CONN_IN(CONN_OP_SEND);
-        ring_send(set->ring, c->fd, &c->iov, 1, conn_token(c, CONN_OP_SEND));
-        start_wanted(set, c, stashed);
-        return;
-    }
     c->stash = (struct conn_span){0};
     c->flags &= (uint16_t)~CONN_PAUSED;
     used = start_wanted(set, c, stashed);
     if (!(c->flags & CONN_DISCARD) && c->state != CONN_CLOSING)
         conn_stash(set, c, (struct bytes){stashed.p + used, stashed.n - used});
     conn_block_put(set, &stash);
-    if (c->flags & CONN_EOF)
+}
+
+/* And what lies behind it. */
+static void go_on_stashed(struct conn_set *set, struct conn *c)
+{
+    if (c->flags & CONN_STREAM) {
+        conn_stream_progress(set, c);
+        return;
+    }
+    while (c->state == CONN_BODY && conn_ahead_pull(set, c)) {
+        size_t used = conn_body_feed(set, c, conn_stashed(c));
+
+        if (!(c->flags & CONN_DISCARD))
+            conn_stash_drop(set, c, used);
+    }
+    if (c->state == CONN_WAITING && !(c->flags & CONN_DISCARD))
+        conn_ahead_settle(set, c);
+}
+
+static void send_continue(struct conn_set *set, struct conn *c)
+{
+    static const char go_on[] = "HTTP/1.1 100 Continue\r\n\r\n";
+
+    c->iov = (struct iovec){(void *)(uintptr_t)go_on, sizeof(go_on) - 1};
+    c->sending = sizeof(go_on) - 1;
+    c->inflight |= CONN_IN(CONN_OP_SEND);
+    ring_send(set->ring, c->fd, &c->iov, 1, conn_token(c, CONN_OP_SEND));
+}
+
+void conn_body_wanted(struct conn_set *set, struct conn *c)
+{
+    if (c->flags & CONN_DISCARD || c->inflight & CONN_IN_OUTPUT ||
+        (c->flags & CONN_EOF && !conn_ahead(set, c))) {
+        conn_body_give_up(set, c);
+        return;
+    }
+    if (!conn_ahead(set, c)) {
+        send_continue(set, c);
+        start_wanted(set, c, (struct bytes){"", 0});
+        return;
+    }
+    if (c->stash.len == 0 && !conn_ahead_pull(set, c))
+        return;
+    start_stashed(set, c);
+    if (c->x && c->state != CONN_CLOSING)
+        go_on_stashed(set, c);
+    if (c->flags & CONN_EOF && c->x && c->state != CONN_CLOSING)
         conn_body_end(set, c);
     conn_receive(set, c);
 }

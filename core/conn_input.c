@@ -2,6 +2,7 @@
 #include "conn_input.h"
 
 #include "conn_accept.h"
+#include "conn_ahead.h"
 #include "conn_answer.h"
 #include "conn_block.h"
 #include "conn_body.h"
@@ -249,11 +250,28 @@ static void rest_to_stash(struct conn_set *set, struct conn *c,
     conn_stash(set, c, data);
 }
 
+/* A body that its sender was asked to wait with, and did not. */
+static bool is_impatient(const struct conn *c)
+{
+    uint32_t state;
+
+    if (!c->x || !(c->flags & CONN_EXPECT))
+        return false;
+    state = atomic_load(&c->x->body_state);
+    return state == EXCHANGE_BODY_PENDING || state == EXCHANGE_BODY_WANTED;
+}
+
 static void stash_pipelined(struct conn_set *set, struct conn *c,
                             struct bytes data)
 {
-    conn_stash(set, c, data);
-    if (c->stash.len < STASH_PAUSE || c->flags & CONN_PAUSED)
+    bool ahead = is_impatient(c);
+
+    if (unlikely(ahead))
+        conn_ahead_put(set, c, data);
+    else
+        conn_stash(set, c, data);
+    if (c->flags & CONN_PAUSED ||
+        (ahead ? conn_ahead_bytes(set, c) : c->stash.len) < STASH_PAUSE)
         return;
     c->flags |= CONN_PAUSED;
     if (c->inflight & CONN_IN(CONN_OP_RECV))
