@@ -30,7 +30,8 @@
 #define EXCHANGE_CHUNK_BODY_BYTES (EXCHANGE_BODY_CHUNKS * ARENA_CHUNK_BYTES)
 #define EXCHANGE_RUN_BODY_BYTES (16 * ARENA_CHUNK_BYTES) /* length known */
 #define EXCHANGE_SPOOL_MEMORY_BYTES (1ULL << 20)
-/* Each slot has its own stretch of the two spools, at slot * this. */
+/* Each slot has its own stretch of the two spools, at slot * this; the last part
+ * of that in the file is for what exchange_spill.h is about. */
 #define EXCHANGE_SPOOL_FILE_BYTES (1ULL << 33)
 /* What a body that streams may be ahead of its reader. */
 #define EXCHANGE_STREAM_CHUNKS 8

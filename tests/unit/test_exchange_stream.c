@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "core/board.h"
+#include "core/exchange_spill.h"
 #include "core/exchange_stream.h"
 #include "core/exchange_worker.h"
 #include "site.h"
@@ -7,6 +8,7 @@
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include <setjmp.h>
 
@@ -176,6 +178,76 @@ static void nonsense_harms_nobody(void **state)
     stage_free(stage);
 }
 
+/* Who has let go reads no more: there is room again, however much came. */
+static void what_nobody_reads_is_forgotten(void **state)
+{
+    struct stage *stage = stage_new();
+    size_t all = fill(stage);
+
+    (void)state;
+    assert_int_equal(exchange_stream_forget(&stage->stream), all);
+    assert_int_equal(exchange_stream_forget(&stage->stream), 0);
+    assert_int_equal(fill(stage), all);
+    stage_free(stage);
+}
+
+static uint64_t spool_blocks(const struct stage *stage)
+{
+    struct stat stat;
+
+    assert_int_equal(fstat(stage->table.arena.spool_file_fd, &stat), 0);
+    return (uint64_t)stat.st_blocks;
+}
+
+/* First in, first out, in pieces of any size; at the end the file is empty. */
+static void the_spill_keeps_the_order(void **state)
+{
+    struct stage *stage = stage_new();
+    struct exchange_spill spill = {0};
+    char piece[7000];
+    uint64_t in = 0, out = 0;
+
+    (void)state;
+    for (size_t n = 1; out < 3000000; n = n * 7 % 6997 + 1) {
+        size_t take = n * 5 % 6991 + 1;
+        int64_t got;
+
+        for (size_t i = 0; i < n; i++)
+            piece[i] = pattern(in++);
+        assert_int_equal(exchange_spill_put(&stage->table, stage->x, &spill,
+                                            (struct bytes){piece, n}),
+                         0);
+        got = exchange_spill_take(&stage->table, stage->x, &spill, piece, take);
+        assert_int_equal(got, min_u64(take, in - out));
+        for (int64_t i = 0; i < got; i++)
+            assert_int_equal(piece[i], pattern(out++));
+        assert_int_equal(exchange_spill_left(&spill), in - out);
+    }
+    exchange_spill_drop(&stage->table, stage->x, &spill);
+    assert_int_equal(exchange_spill_left(&spill), 0);
+    assert_int_equal(spool_blocks(stage), 0);
+    stage_free(stage);
+}
+
+/* A spill has an end: what does not fit is an error, not somebody else's. */
+static void the_spill_is_bounded(void **state)
+{
+    struct stage *stage = stage_new();
+    struct exchange_spill spill = {0};
+    static char much[1 << 20];
+    int error = 0;
+    int count = 0;
+
+    (void)state;
+    while (error == 0 && count++ < 1000)
+        error = exchange_spill_put(&stage->table, stage->x, &spill,
+                                   (struct bytes){much, sizeof(much)});
+    assert_int_equal(error, -EFBIG);
+    exchange_spill_drop(&stage->table, stage->x, &spill);
+    assert_int_equal(spool_blocks(stage), 0);
+    stage_free(stage);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -184,6 +256,9 @@ int main(void)
         cmocka_unit_test(an_idle_stream_holds_no_chunk),
         cmocka_unit_test(without_a_chunk_it_is_full),
         cmocka_unit_test(nonsense_harms_nobody),
+        cmocka_unit_test(what_nobody_reads_is_forgotten),
+        cmocka_unit_test(the_spill_keeps_the_order),
+        cmocka_unit_test(the_spill_is_bounded),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
