@@ -60,12 +60,18 @@ int64_t exchange_spill_take(const struct exchange_table *table,
     return n;
 }
 
+void exchange_spill_clear(const struct exchange_table *table,
+                          const struct exchange *x)
+{
+    fallocate(table->arena.spool_file_fd,
+              FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, place_of(table, x, 0),
+              (off_t)SPILL_BYTES);
+}
+
 void exchange_spill_drop(const struct exchange_table *table,
                          const struct exchange *x, struct exchange_spill *spill)
 {
     if (spill->to > 0)
-        fallocate(table->arena.spool_file_fd,
-                  FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
-                  place_of(table, x, 0), (off_t)SPILL_BYTES);
+        exchange_spill_clear(table, x);
     *spill = (struct exchange_spill){0};
 }

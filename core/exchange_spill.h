@@ -37,6 +37,10 @@ int64_t exchange_spill_take(const struct exchange_table *table,
                             const struct exchange *x,
                             struct exchange_spill *spill, void *to, size_t len);
 
+/* Whatever a worker that died has left there goes back to the machine. */
+void exchange_spill_clear(const struct exchange_table *table,
+                          const struct exchange *x);
+
 /* Gives everything back to the machine. */
 void exchange_spill_drop(const struct exchange_table *table,
                          const struct exchange *x,

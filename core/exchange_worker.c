@@ -6,6 +6,7 @@
 #include "board_worker.h"
 #include "exchange_body.h"
 #include "exchange_part.h"
+#include "exchange_spill.h"
 #include "exchange_word.h"
 #include "futex.h"
 
@@ -197,10 +198,14 @@ int exchange_table_init(struct exchange_table *table, struct board *board,
     }
     used = slots_used(table);
     for (slot = table->arena.slots; slot-- > 0;) {
-        if (slot < used)
-            slot_adopt(table, exchange_at(&table->arena, slot));
-        else /* not even looked at: that would take a page of memory */
+        struct exchange *x = exchange_at(&table->arena, slot);
+
+        if (slot < used) {
+            exchange_spill_clear(table, x);
+            slot_adopt(table, x);
+        } else { /* not even looked at: that would take a page of memory */
             table->free_slots[table->free_count++] = (uint16_t)slot;
+        }
     }
     return 0;
 }

@@ -229,6 +229,25 @@ static void the_spill_keeps_the_order(void **state)
     stage_free(stage);
 }
 
+/* A worker that dies leaves nothing of it to the next. */
+static void the_spill_of_the_dead_is_cleared(void **state)
+{
+    struct stage *stage = stage_new();
+    struct exchange_spill spill = {0};
+    char piece[7000] = {1};
+
+    (void)state;
+    assert_int_equal(exchange_spill_put(&stage->table, stage->x, &spill,
+                                        (struct bytes){piece, sizeof(piece)}),
+                     0);
+    assert_true(spool_blocks(stage) > 0);
+    exchange_table_done(&stage->table);
+    assert_int_equal(exchange_table_init(&stage->table, stage->board, 0), 0);
+    assert_int_equal(spool_blocks(stage), 0);
+    stage->x = exchange_new(&stage->table);
+    stage_free(stage);
+}
+
 /* A spill has an end: what does not fit is an error, not somebody else's. */
 static void the_spill_is_bounded(void **state)
 {
@@ -258,6 +277,7 @@ int main(void)
         cmocka_unit_test(nonsense_harms_nobody),
         cmocka_unit_test(what_nobody_reads_is_forgotten),
         cmocka_unit_test(the_spill_keeps_the_order),
+        cmocka_unit_test(the_spill_of_the_dead_is_cleared),
         cmocka_unit_test(the_spill_is_bounded),
     };
 
