@@ -99,7 +99,7 @@ static enum exchange_body body_place(const struct exchange *x, uint64_t bytes)
                                                 : EXCHANGE_BODY_FILE;
 }
 
-static int write_spool(int fd, uint64_t off, struct bytes data)
+int exchange_spool_write(int fd, uint64_t off, struct bytes data)
 {
     while (data.n > 0) {
         ssize_t n = pwrite(fd, data.p, data.n, (off_t)off);
@@ -181,10 +181,10 @@ static int body_write(struct exchange_table *table, struct exchange *x,
         return write_run(table, x, off, data);
     case EXCHANGE_BODY_MEMORY:
         off += slot_of(table, x) * EXCHANGE_SPOOL_MEMORY_BYTES;
-        return write_spool(table->arena.spool_memory_fd, off, data);
+        return exchange_spool_write(table->arena.spool_memory_fd, off, data);
     case EXCHANGE_BODY_FILE:
         off += slot_of(table, x) * EXCHANGE_SPOOL_FILE_BYTES;
-        return write_spool(table->arena.spool_file_fd, off, data);
+        return exchange_spool_write(table->arena.spool_file_fd, off, data);
     case EXCHANGE_BODY_STREAM:
         break;
     }

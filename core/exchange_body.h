@@ -30,4 +30,6 @@ int32_t exchange_run_get(struct exchange_table *table, struct exchange *x,
 
 /* Gives back what the body took, other than chunks: these go with the slot. */
 void exchange_body_drop(struct exchange_table *table, struct exchange *x);
+/* All of it, to one of the spools. 0 or -errno. */
+int exchange_spool_write(int fd, uint64_t off, struct bytes data);
 #endif

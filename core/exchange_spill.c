@@ -2,6 +2,7 @@
 #include "exchange_spill.h"
 
 #include "exchange.h"
+#include "exchange_body.h"
 #include "exchange_worker.h"
 
 #include <fcntl.h>
@@ -22,21 +23,15 @@ int exchange_spill_put(const struct exchange_table *table,
                        const struct exchange *x, struct exchange_spill *spill,
                        struct bytes data)
 {
+    int error;
+
     if (data.n > SPILL_BYTES - spill->to)
         return -EFBIG;
-    while (data.n > 0) {
-        ssize_t n = pwrite(table->arena.spool_file_fd, data.p, data.n,
-                           place_of(table, x, spill->to));
-
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n < 0)
-            return -errno;
-        data.p += n;
-        data.n -= (size_t)n;
-        spill->to += (uint64_t)n;
-    }
-    return 0;
+    error = exchange_spool_write(table->arena.spool_file_fd,
+                                 (uint64_t)place_of(table, x, spill->to), data);
+    if (!error)
+        spill->to += data.n;
+    return error;
 }
 
 int64_t exchange_spill_take(const struct exchange_table *table,
