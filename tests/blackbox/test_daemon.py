@@ -176,11 +176,18 @@ def inner_pid(pid):
     return int(line.split()[-1])
 
 
+def is_zombie(pid):
+    try:
+        with open("/proc/%d/stat" % pid) as file:
+            return file.read().rpartition(")")[2].split()[0] == "Z"
+    except OSError:  # reaped since it was listed
+        return False
+
+
 def zombies_below(pid):
     found = []
     for child in children(pid):
-        with open("/proc/%d/stat" % child) as file:
-            if file.read().rpartition(")")[2].split()[0] == "Z":
-                found.append(child)
+        if is_zombie(child):
+            found.append(child)
         found += zombies_below(child)
     return found
