@@ -28,6 +28,8 @@ enum interp_step interp_decide(const struct interp_view *view)
                    : INTERP_NOTHING;
     if (view->fresh > 0)
         return view->leaving > 0 ? INTERP_DRAIN_LEAVING : INTERP_NOTHING;
+    if (view->leaving > 1)
+        return INTERP_DRAIN_OLDER;
     if (view->starting > 0 || !view->may_start || view->places == 0)
         return INTERP_NOTHING;
     if (view->leaving > 0 && view->others_move)
@@ -271,19 +273,43 @@ static uint32_t place_find(const struct master *master, uint32_t home)
     return slot;
 }
 
-static void drain_home(struct master *master, uint32_t home, bool all)
+/* Of those that serve at this home, when the last of them was started. */
+static uint64_t youngest_age(const struct master *master, uint32_t home)
+{
+    uint32_t first = home * BOARD_INTERPS_PER_WORKER;
+    uint64_t age = 0;
+
+    for (uint32_t i = first; i < first + BOARD_INTERPS_PER_WORKER; i++) {
+        const struct board_interp *place = board_interp(master->board, i);
+
+        if (board_interp_serves(atomic_load(&place->state)))
+            age = max_u64(age, master->interps[i].age);
+    }
+    return age;
+}
+
+static bool has_to_drain(const struct master *master, uint32_t slot,
+                         enum interp_step step)
+{
+    uint32_t state = atomic_load(&board_interp(master->board, slot)->state);
+
+    if (step == INTERP_DRAIN_ALL)
+        return state == BOARD_INTERP_STARTING || board_interp_serves(state);
+    if (!board_interp_serves(state) || !is_leaving(master, slot, state))
+        return false;
+    return step == INTERP_DRAIN_LEAVING ||
+           master->interps[slot].age < youngest_age(master, board_home(slot));
+}
+
+static void drain_home(struct master *master, uint32_t home,
+                       enum interp_step step)
 {
     uint32_t first = home * BOARD_INTERPS_PER_WORKER;
     uint64_t kill_ns = master_deadline(master,
                                        master->config->graceful_timeout);
 
     for (uint32_t i = first; i < first + BOARD_INTERPS_PER_WORKER; i++) {
-        uint32_t state = atomic_load(&board_interp(master->board, i)->state);
-
-        if (state == BOARD_INTERP_STARTING
-                ? all
-                : board_interp_serves(state) &&
-                      (all || is_leaving(master, i, state)))
+        if (has_to_drain(master, i, step))
             interp_drain(master, i, kill_ns);
     }
 }
@@ -291,40 +317,46 @@ static void drain_home(struct master *master, uint32_t home, bool all)
 static void settle_home(struct master *master, uint32_t home, bool *moving)
 {
     struct interp_view view;
+    enum interp_step step;
 
     view_home(master, home, &view);
     view.in_service = home_in_service(master, home);
     view.may_start = home_may_start(master, home);
     view.others_move = *moving;
-    switch (interp_decide(&view)) {
+    step = interp_decide(&view);
+    switch (step) {
     case INTERP_NOTHING:
         break;
     case INTERP_START:
-        *moving = *moving || view.leaving > 0;
+        if (view.leaving > 0) {
+            *moving = true;
+            master->moved_home = home;
+        }
         start(master, place_find(master, home));
         break;
     case INTERP_DRAIN_LEAVING:
-        drain_home(master, home, false);
-        break;
+    case INTERP_DRAIN_OLDER:
     case INTERP_DRAIN_ALL:
-        drain_home(master, home, true);
+        drain_home(master, home, step);
         break;
     }
 }
 
 void interp_settle(struct master *master)
 {
+    uint32_t homes = master->board->worker_slots;
     struct interp_view view;
     bool moving = false;
 
     for (uint32_t i = 0; i < master->board->interp_slots; i++)
         look_at(master, i);
-    for (uint32_t i = 0; i < master->board->worker_slots; i++) {
+    for (uint32_t i = 0; i < homes; i++) {
         view_home(master, i, &view);
         moving = moving || is_moving(&view);
     }
-    for (uint32_t i = 0; i < master->board->worker_slots; i++)
-        settle_home(master, i, &moving);
+    /* From the next home on: who always has somebody to replace may wait. */
+    for (uint32_t i = 1; i <= homes; i++)
+        settle_home(master, (master->moved_home + i) % homes, &moving);
 }
 
 static void log_death(const struct master *master, const struct interp *interp,

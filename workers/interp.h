@@ -28,6 +28,7 @@ enum interp_step {
     INTERP_NOTHING,
     INTERP_START,
     INTERP_DRAIN_LEAVING,
+    INTERP_DRAIN_OLDER, /* all that leave have successors, but the last */
     INTERP_DRAIN_ALL,
 };
 

@@ -180,6 +180,7 @@ struct master {
     uint32_t generations; /* so far */
     uint64_t audit_ns;    /* when memory is looked at again */
     uint32_t interps_started;
+    uint32_t moved_home;       /* where one was last replaced in good order */
     struct observer *observer; /* NULL: nobody may ask */
     uint64_t replan_ns;        /* when limits are */
     bool templates_quit;

@@ -65,6 +65,16 @@ static void replacements_come_first(void **state)
     assert_int_equal(step(0, 0, 1, MUST_WAIT), INTERP_NOTHING);
 }
 
+static void who_retires_too_early_takes_the_place_too(void **state)
+{
+    (void)state;
+    /* The successor had its share of requests before it was seen to serve. */
+    assert_int_equal(step(0, 0, 2, 0), INTERP_DRAIN_OLDER);
+    assert_int_equal(step(0, 0, 4, NO_PLACE), INTERP_DRAIN_OLDER);
+    assert_int_equal(step(1, 0, 2, OTHERS_MOVE), INTERP_DRAIN_OLDER);
+    assert_int_equal(step(0, 1, 2, 0), INTERP_DRAIN_LEAVING);
+}
+
 static void a_retired_home_is_emptied(void **state)
 {
     (void)state;
@@ -135,6 +145,7 @@ int main(void)
         cmocka_unit_test(an_empty_home_gets_one),
         cmocka_unit_test(never_two_that_start),
         cmocka_unit_test(replacements_come_first),
+        cmocka_unit_test(who_retires_too_early_takes_the_place_too),
         cmocka_unit_test(a_retired_home_is_emptied),
         cmocka_unit_test(backoff_is_bounded),
         cmocka_unit_test(pidfiles),
