@@ -612,7 +612,7 @@ static void nothing_is_lost_twice_served_or_leaked(void **state)
     stress.answered = calloc(STRESS_REQUESTS + 1, 1);
     for (i = 0; i < STRESS_INTERPS; i++)
         spawn(&stress, i * 2); /* two at home, one of the other worker */
-    while (stress.done < STRESS_REQUESTS) {
+    while (stress.done < STRESS_REQUESTS || kills < STRESS_KILLS) {
         start_some(&stress);
         exchange_wake(&stage.table, now_ns(), &recheck);
         if (kills < STRESS_KILLS &&
