@@ -8,7 +8,6 @@
 #include "core/board_interp.h"
 #include "core/conn_block.h"
 #include "core/conn_set.h"
-#include "core/conn_set.h"
 #include "core/exchange_progress.h"
 #include "core/exchange_take.h"
 #include "core/exchange_wake.h"

@@ -7,7 +7,8 @@
 static void assert_span(const char *base, struct http_span span,
                         const char *want)
 {
-    if (span.len != strlen(want) || memcmp(base + span.off, want, span.len))
+    if (span.len != strlen(want) ||
+        memcmp(base + span.off, want, span.len) != 0)
         fail_msg("'%.*s' is not '%s'", (int)span.len, base + span.off, want);
 }
 
