@@ -49,8 +49,8 @@ async def app(scope, receive, send):
         await deny(scope, receive, send)
         return
     protocols = scope["subprotocols"]
-    await send({"type": "websocket.accept", "headers": [(b"x-accepted",
-                                                         b"yes")],
+    await send({"type": "websocket.accept", "headers": [
+        (b"x-accepted", b"yes"), (b"x-pid", b"%d" % os.getpid())],
                 "subprotocol": protocols[0] if protocols else None})
     if scope["path"] == "/close":
         await send({"type": "websocket.close", "code": 4001, "reason": "bye"})

@@ -61,11 +61,12 @@ class Socket:
         return int.from_bytes(data[:2], "big")
 
 
-@pytest.fixture(scope="module")
-def site(tmp_path_factory):
+@pytest.fixture(scope="module", params=["uring", "epoll"])
+def site(request, tmp_path_factory):
     from server import Server
     with Server("asgi_sockets:app", "-w", "1", "--websocket-max-message-size",
-                "1000000", directory=tmp_path_factory.mktemp("ws")) as server:
+                "1000000", "--io", request.param,
+                directory=tmp_path_factory.mktemp("ws")) as server:
         yield server
 
 
@@ -234,6 +235,43 @@ def test_a_killed_interpreter_closes_its_websockets(start):
         assert ws.read() == (TEXT, b"here")
         os.kill(server.interpreters()[0].pid, signal.SIGKILL)
         assert ws.closed() == 1011
+
+
+def echoes(ws):
+    ws.frame(TEXT, b"still there?")
+    return ws.read() == (TEXT, b"still there?")
+
+
+def test_a_killed_interpreter_closes_no_other_ones(start):
+    server = start("asgi_sockets:app", "-w", "2")
+    with contextlib.ExitStack() as stack:
+        kept = stack.enter_context(server.connect())
+        sockets = {}
+
+        def both_have_some():
+            ws = stack.enter_context(Socket(server))
+            sockets.setdefault(int(ws.head.get("x-pid")), []).append(ws)
+            return len(sockets) == 2
+
+        wait_until(both_have_some)
+        victim = min(sockets)
+        os.kill(victim, signal.SIGKILL)
+        assert {ws.closed() for ws in sockets.pop(victim)} == {1011}
+        assert all(echoes(ws) for ws in sockets.popitem()[1])
+        assert kept.request("/").status == 200
+
+
+def test_max_requests_says_1012(start):
+    server = start("asgi_sockets:app", "-w", "1", "--max-requests", "5")
+    with Socket(server) as ws, server.connect() as kept:
+        ws.frame(TEXT, b"here")
+        assert ws.read() == (TEXT, b"here")
+        for _ in range(5):
+            assert kept.request("/").status == 200
+        assert ws.closed() == 1012
+        assert kept.request("/").status == 200
+    with Socket(server) as ws:
+        assert echoes(ws)
 
 
 def test_what_came_before_a_reload_is_answered(start):
